@@ -1,0 +1,1 @@
+"""What runs the product on a machine: the local launcher, the compose file and the locked requirements."""

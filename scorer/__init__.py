@@ -1,0 +1,1 @@
+"""Feature to score: model bundles, the encoder of model inputs, ONNX sessions and scores."""

@@ -1,0 +1,32 @@
+"""Shared fixtures: the shared data sets, and real servers for the integration tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the shared data sets, from LASTCLICK_DATA or beside the checkout."""
+    folder = Path(os.environ.get("LASTCLICK_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the shared data sets are not at {folder}; set LASTCLICK_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """Addresses of a real Kafka and a real Cassandra: those of the environment, or local ones."""
+    from deploy.local import Launcher
+
+    launcher = Launcher(home=tmp_path_factory.mktemp("servers"), progress=lambda message: None)
+    try:
+        yield launcher.up()
+    finally:
+        launcher.down()
