@@ -6,7 +6,7 @@ padding is never read and a longer bucket changes nothing.
 
 * ``gap``: log1p of the seconds since the entry before it, 0 for the user's first. The time since the newest
   entry is not in it: features carry that.
-* ``price``: log1p of the entry's unit price, of the catalogue's where the entry has none, 0 where neither has.
+* ``price``: log1p of the entry's unit price, of the catalogue's where the entry has none, 0 with neither.
 * ``action``: place in ACTIONS plus one, 0 for padding. A purchase of negative quantity, a return, reads as
   remove.
 * an item that the table lacks has a zero vector.
