@@ -1,0 +1,281 @@
+"""Feast's Cassandra store, packed: one row an entity and view, with a write timestamp and a time to live.
+
+In: what Feast's provider hands to an online store. Out: one INSERT a row instead of one a feature, and reads
+that say so when Cassandra did not answer. Reasons and figures: docs/decisions, packed feature rows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
+from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.query import PreparedStatement
+from feast import Entity, FeatureView, RepoConfig
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.infra.online_stores.cassandra_online_store.cassandra_online_store import (
+    CassandraOnlineStore,
+    CassandraOnlineStoreConfig,
+)
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from pydantic import StrictInt, StrictStr, model_validator
+
+from feature_repo.packed import PackedFeatures
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_CREATE_KEYSPACE = """CREATE KEYSPACE IF NOT EXISTS {keyspace}
+    WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication_factor}}}"""
+_CREATE_TABLE = """CREATE TABLE IF NOT EXISTS {table} (
+        entity_key blob PRIMARY KEY, features blob, event_ts timestamp, created_ts timestamp)
+    WITH compaction = {{'class': 'UnifiedCompactionStrategy'}} AND default_time_to_live = {ttl_s}"""
+_INSERT = "INSERT INTO {table} (entity_key, features, event_ts, created_ts) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
+_SELECT = "SELECT features, event_ts FROM {table} WHERE entity_key = ?"
+
+FeatureRows = Sequence[tuple[EntityKey, Mapping[str, Value], datetime, datetime | None]]
+
+
+class PackedCassandraOnlineStoreConfig(CassandraOnlineStoreConfig):  # type: ignore[misc]  # untyped
+    """Settings of `PackedCassandraOnlineStore`: those of Feast's Cassandra store, and three more.
+
+    `hosts` may say `host:port`; all hosts of a cluster share one port.
+    """
+
+    type: Literal["feature_repo.cassandra_store.PackedCassandraOnlineStore"] = (
+        "feature_repo.cassandra_store.PackedCassandraOnlineStore"
+    )
+
+    keyspace: StrictStr = "lastclick"
+    """Keyspace of the tables; made when it does not exist."""
+
+    replication_factor: StrictInt = 1
+    """Copies of each row in each datacenter, used only when the keyspace is made here."""
+
+    consistency: Literal["LOCAL_ONE", "LOCAL_QUORUM"] = "LOCAL_QUORUM"
+    """Replicas that must answer; with quorums a read sees every write acknowledged before it."""
+
+    write_concurrency: StrictInt = 32
+    """Rows of a batch under way at once; more was not faster."""
+
+    read_concurrency: StrictInt = 32
+    """Reads of a batch under way at once."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_hosts(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        if not settings.get("hosts"):
+            return settings
+        hosts, ports = [], {settings["port"]} if settings.get("port") else set()
+        for address in settings["hosts"]:
+            host, colon, port = address.rpartition(":")
+            if colon and not (host and port.isdecimal()):
+                raise ValueError(
+                    f"Cassandra address: seen {address!r}, expected host or host:port; "
+                    "set the environment variable that the address names, or write the address itself"
+                )
+            hosts.append(host if colon else address)
+            ports |= {int(port)} if colon else set()
+        if len(ports) > 1:
+            raise ValueError(f"Cassandra ports: seen {sorted(ports)}, expected one port; give all hosts the same")
+        return {**settings, "hosts": hosts, "port": ports.pop() if ports else None}
+
+
+class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  # untyped
+    """One row an entity and view: `entity_key`, all features in one blob, event and created time.
+
+    The write timestamp is `created_ts` in microseconds when given, else the event time: of two writes of one
+    entity the larger timestamp stays, in whatever order they arrive. Rows expire one view TTL after they were
+    last written.
+    """
+
+    _cluster: Any
+    _session: Any
+
+    def __init__(self) -> None:
+        # Feast keeps these on the class, where stores of different clusters would share them.
+        self._prepared_statements: dict[str, PreparedStatement] = {}
+        self._connecting = threading.Lock()
+        self._borrowed = False
+
+    def use_session(self, session: Session, keyspace: str) -> None:
+        """Use the caller's session instead of opening one; `close` leaves it open."""
+        self._session, self._keyspace, self._borrowed = session, keyspace, True
+
+    def close(self) -> None:
+        """Close the connection, unless it is the caller's. Closing twice does nothing."""
+        cluster, self._cluster, self._session = self._cluster, None, None
+        self._prepared_statements.clear()
+        if cluster is not None and not self._borrowed:
+            cluster.shutdown()
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: FeatureRows,
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Write one row an entity; see `OnlineStore.online_write_batch` of Feast.
+
+        Raises
+        ------
+        cassandra.DriverException, cassandra.cluster.NoHostAvailable
+            The driver's error of the first row that was not written, after all were tried. Writing the batch
+            again is safe.
+        """
+        rows = (
+            (
+                self._key(config, key),
+                PackedFeatures.of(values).packed,
+                event_ts,
+                created_ts,
+                _microseconds(event_ts if created_ts is None else created_ts),
+            )
+            for key, values, event_ts, created_ts in data
+        )
+        self._execute(config, _INSERT, table, rows, config.online_store.write_concurrency)
+        if progress:
+            progress(len(data))
+
+    def online_read(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: Sequence[EntityKey],
+        requested_features: Sequence[str] | None = None,
+    ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
+        """Read one row an entity, in the order of the keys; see `OnlineStore.online_read` of Feast.
+
+        Returns
+        -------
+        list
+            Event time (UTC) and the requested features that the row has; (None, None) for an entity without
+            a row.
+
+        Raises
+        ------
+        cassandra.DriverException, cassandra.cluster.NoHostAvailable
+            When Cassandra did not answer: unlike with Feast's own store, an outage never looks like an entity
+            without features.
+        """
+        keys = [(self._key(config, key),) for key in entity_keys]
+        answers = self._execute(config, _SELECT, table, keys, config.online_store.read_concurrency)
+        return [_read(answer.one(), requested_features) for answer in answers]
+
+    def update(
+        self,
+        config: RepoConfig,
+        tables_to_delete: Sequence[FeatureView],
+        tables_to_keep: Sequence[FeatureView],
+        entities_to_delete: Sequence[Entity],
+        entities_to_keep: Sequence[Entity],
+        partial: bool,
+    ) -> None:
+        """Make the keyspace and tables that are missing, follow changed TTLs, drop `tables_to_delete`."""
+        session = self._get_session(config)
+        if not _exists(session, "keyspaces", keyspace_name=self._keyspace):
+            factor = getattr(config.online_store, "replication_factor", 1)
+            session.execute(_CREATE_KEYSPACE.format(keyspace=self._keyspace, replication_factor=factor))
+        super().update(config, tables_to_delete, tables_to_keep, entities_to_delete, entities_to_keep, partial)
+
+    def _create_table(self, config: RepoConfig, project: str, table: FeatureView) -> None:
+        session = self._get_session(config)
+        name, ttl_s = _table_name(project, table), int(table.ttl.total_seconds()) if table.ttl else 0
+        # Asking first: even a CREATE that changes nothing is a schema change that every node must agree on.
+        row = _exists(session, "tables", keyspace_name=self._keyspace, table_name=name)
+        target = f"{self._keyspace}.{name}"
+        if not row:
+            session.execute(_CREATE_TABLE.format(table=target, ttl_s=ttl_s))
+        elif row.default_time_to_live != ttl_s:
+            session.execute(f"ALTER TABLE {target} WITH default_time_to_live = {ttl_s}")
+
+    def _drop_table(self, config: RepoConfig, project: str, table: FeatureView) -> None:
+        session = self._get_session(config)
+        session.execute(f"DROP TABLE IF EXISTS {self._keyspace}.{_table_name(project, table)}")
+        self._prepared_statements.clear()
+
+    def _get_session(self, config: RepoConfig) -> Session:
+        """Open the connection once, without a keyspace so that `update` can make it."""
+        with self._connecting:
+            settings = config.online_store
+            special = settings.datacenters or settings.secure_bundle_path or settings.load_balancing
+            if self._session is None and settings.hosts and not special:
+                user = settings.username
+                profile = ExecutionProfile(
+                    load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
+                    request_timeout=settings.request_timeout or 10.0,
+                )
+                self._cluster = Cluster(
+                    settings.hosts,
+                    port=settings.port or 9042,
+                    auth_provider=PlainTextAuthProvider(user, settings.password) if user else None,
+                    execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+                    # Not 5: the driver computes its frame checksums in Python, 20 microseconds a row.
+                    protocol_version=settings.protocol_version or 4,
+                )
+                self._keyspace, self._borrowed = settings.keyspace, False
+                self._session = self._cluster.connect()
+            return super()._get_session(config)
+
+    def _execute(self, config: RepoConfig, cql: str, table: FeatureView, rows: Any, concurrency: int) -> list[Any]:
+        session = self._get_session(config)
+        name = f"{self._keyspace}.{_table_name(config.project, table)}"
+        statement = self._prepared(config, session, cql.format(table=name))
+        results = execute_concurrent_with_args(
+            session, statement, rows, concurrency=concurrency, raise_on_first_error=False
+        )
+        failures = [result for success, result in results if not success]
+        if failures:
+            error: Exception = failures[0]
+            error.add_note(f"{cql.split()[0]} on {name}: {len(failures)} of {len(results)} rows failed so")
+            raise error
+        return [result for _, result in results]
+
+    def _prepared(self, config: RepoConfig, session: Session, cql: str) -> PreparedStatement:
+        statement = self._prepared_statements.get(cql)
+        if statement is None:
+            statement = session.prepare(cql)
+            # Writes carry their own timestamp, so the driver may repeat them.
+            statement.is_idempotent = True
+            level = getattr(config.online_store, "consistency", "LOCAL_QUORUM")
+            statement.consistency_level = ConsistencyLevel.name_to_value[level]
+            self._prepared_statements[cql] = statement
+        return statement
+
+    @staticmethod
+    def _key(config: RepoConfig, key: EntityKey) -> bytes:
+        version = config.entity_key_serialization_version
+        serialised: bytes = serialize_entity_key(key, entity_key_serialization_version=version)
+        return serialised
+
+
+def _table_name(project: str, table: FeatureView) -> str:
+    return f"{project}_{table.name}".lower()
+
+
+def _exists(session: Session, kind: str, **names: str) -> Any:
+    """Row of the system schema that has these names, or None."""
+    where = " AND ".join(f"{column} = %s" for column in names)
+    return session.execute(f"SELECT * FROM system_schema.{kind} WHERE {where}", tuple(names.values())).one()
+
+
+def _microseconds(moment: datetime) -> int:
+    """Microseconds since the epoch, exact; a time without a zone is UTC, as Feast has it."""
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // _MICROSECOND
+
+
+def _read(row: Any, requested_features: Sequence[str] | None) -> tuple[datetime | None, dict[str, Value] | None]:
+    if row is None or row.features is None:
+        return None, None
+    features = PackedFeatures(row.features)
+    names = features if requested_features is None else requested_features
+    found = {name: features[name] for name in names if name in features}
+    return row.event_ts.replace(tzinfo=UTC), found or None
