@@ -1,0 +1,64 @@
+"""Log to events: a name and a path come in, a `Source` of catalogue items and events in event-time order goes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from feature_repo.sources.online_retail import OnlineRetail
+from feature_repo.sources.shop import Shop
+from feature_repo.sources.source import Source, SourceError
+
+__all__ = ["SOURCES", "Source", "SourceError", "open_source"]
+
+
+def _open_shop(path: Path | None, **options: Any) -> Source:
+    if path is not None:
+        raise SourceError(f"source 'shop' is simulated and reads no file, but was given {path}: leave the path out")
+    return Shop(**options)
+
+
+def _open_online_retail(path: Path | None, **options: Any) -> Source:
+    return OnlineRetail(_readable("online-retail", path), **options)
+
+
+SOURCES: dict[str, Callable[..., Source]] = {"online-retail": _open_online_retail, "shop": _open_shop}
+"""Openers by name; each takes the path (or None) and the source's own keyword options."""
+
+
+def open_source(name: str, path: Path | str | None = None, **options: Any) -> Source:
+    """Open the source called `name`.
+
+    Parameters
+    ----------
+    name
+        A key of `SOURCES`.
+    path
+        The log's file, for a source that reads one.
+    **options
+        Keyword options of the source, such as `seed` and `days` of the simulated shop.
+
+    Raises
+    ------
+    SourceError
+        The name is unknown, the path is missing or unreadable, or an option is not one of the source's.
+    """
+    opener = SOURCES.get(name)
+    if opener is None:
+        raise SourceError(f"unknown source {name!r}: expected one of {', '.join(sorted(SOURCES))}")
+    try:
+        return opener(None if path is None else Path(path), **options)
+    except TypeError as error:
+        raise SourceError(f"source {name!r} cannot take these options {sorted(options)}: {error}") from error
+
+
+def _readable(name: str, path: Path | None) -> Path:
+    if path is None:
+        raise SourceError(f"source {name!r} reads a file, but no path was given: name the file")
+    if not path.exists():
+        raise SourceError(f"source {name!r} cannot read {path}: there is no such file")
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise SourceError(f"source {name!r} cannot read {path}: it is not a readable file")
+    return path
