@@ -1,0 +1,217 @@
+"""The command line: words in, the product's verbs carried out, an exit code out.
+
+0: done. 1: it failed, and says why on stderr. 2: wrong usage. With ``--json`` a verb that answers a question prints
+one JSON document on stdout and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from deploy.local import Launcher, LauncherError
+from feature_repo.sources import SOURCES, SourceError, open_source
+from scorer.bundle import BundleError
+from streams import answers, console
+from streams.replay import Pace, ReplayError, checkpoint_path, replay
+from streams.run_files import running_workers
+from streams.settings import Settings, SettingsError
+from streams.store import StoreError
+from streams.supervisor import Supervisor, WorkerFailed
+from streams.topics import TopicError
+
+app = typer.Typer(
+    name="lastclick",
+    help="A shop's next page already knows the last click.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+EXPECTED_ERRORS = (
+    LauncherError,
+    SettingsError,
+    SourceError,
+    StoreError,
+    TopicError,
+    ReplayError,
+    WorkerFailed,
+    BundleError,
+    answers.NoAnswer,
+)
+
+
+@app.command()
+def up() -> None:
+    """Start the local Kafka and Cassandra, and return when both answer.
+
+    Starts nothing for a server named by LASTCLICK_KAFKA or LASTCLICK_CASSANDRA (host:port).
+    """
+    addresses = Launcher(Settings.from_environment().home, console.say).up()
+    typer.echo(f"kafka      {addresses.kafka}\ncassandra  {addresses.cassandra}")
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers that `up` started from this folder, and no others."""
+    Launcher(Settings.from_environment().home, console.say).down()
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show what runs here: servers, workers, and the models they serve. Exit code 1 when a server does not answer."""
+    settings = Settings.from_environment()
+    seen = Launcher(settings.home, console.say).status()
+    workers = running_workers(settings.run)
+    if as_json:
+        by_name = {server.name: server for server in seen.servers}
+        document: dict[str, Any] = {name: server.address for name, server in by_name.items()}
+        document["api"] = None
+        document["servers"] = seen.as_json()["servers"]
+        document["workers"] = [msgspec.to_builtins(worker) for worker in workers]
+        document["models"] = workers[0].models if workers else {}
+        console.print_json(document)
+    else:
+        console.print_status(seen, workers)
+    if not seen.all_answer:
+        raise typer.Exit(1)
+
+
+@app.command()
+def worker(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=64, help="Worker processes on this machine.")] = 1,
+) -> None:
+    """Run workers until Ctrl-C: events in, lists out. One that crashes is started again."""
+    settings = addressed_settings()
+    supervisor = Supervisor(settings, count, console.say)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, lambda *_: supervisor.request_stop())
+    supervisor.start()
+    try:
+        supervisor.wait_ready()
+        console.say(f"{count} worker(s) ready; Ctrl-C stops them. Logs: {settings.logs}")
+        supervisor.run()
+    finally:
+        supervisor.stop()
+
+
+@app.command("replay")
+def replay_command(
+    source: Annotated[str, typer.Argument(help=f"One of: {', '.join(sorted(SOURCES))}.")],
+    path: Annotated[Path | None, typer.Argument(help="The log's file, for a source that reads one.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Events per second.")] = None,
+    speedup: Annotated[float | None, typer.Option(help="Times event time: 3600 sends an hour in a second.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most events to send in this run.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days of the simulated shop.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulated shop.")] = None,
+    restart: Annotated[bool, typer.Option(help="Begin again, instead of where the last run ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a shop's log through the flow: items first, then every event in order.
+
+    Without --rate or --speedup, as fast as the broker takes them. An interrupted replay goes on where it ended.
+    """
+    settings = addressed_settings()
+    options = {key: value for key, value in (("days", days), ("seed", seed)) if value is not None}
+    opened = open_source(source, path, **options)
+    place = checkpoint_path(settings, source, path, options)
+    if restart:
+        place.unlink(missing_ok=True)
+    with _stop_on_interrupt() as stopped, console.replay_progress(opened.count(), as_json) as progress:
+        done = replay(
+            opened, settings, Pace(rate, speedup), checkpoint=place, limit=limit, progress=progress, stop=stopped
+        )
+    if as_json:
+        console.print_json(dataclasses.asdict(done) | {"events": done.events})
+    else:
+        console.print_replayed(done)
+
+
+@app.command()
+def recommend(
+    user_id: Annotated[str, typer.Argument(metavar="USER", help="A user_id.")], as_json: AsJson = False
+) -> None:
+    """Print a user's list: titles, scores, reasons, and the event that caused it."""
+    settings = addressed_settings()
+    answer = answers.recommendation(settings, user_id)
+    if as_json:
+        console.print_json(msgspec.to_builtins(answer))
+    else:
+        console.print_recommendation(answer)
+
+
+@app.command()
+def features(
+    user_id: Annotated[str, typer.Argument(metavar="USER", help="A user_id.")], as_json: AsJson = False
+) -> None:
+    """Print a user's features, read back through Feast."""
+    values = answers.features(addressed_settings(), user_id)
+    if as_json:
+        console.print_json({"user_id": user_id, "features": values})
+    else:
+        console.print_features(user_id, values)
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option("--for", min=5, help="End after this many seconds.")] = None,
+    rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 200.0,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated shop.")] = 7,
+) -> None:
+    """Run the whole flow on a simulated shop, live: servers, models, workers, shoppers. Ctrl-C ends it."""
+    from streams.demo import run_demo
+
+    raise typer.Exit(run_demo(Settings.from_environment(), seconds=seconds, rate=rate, workers=workers, seed=seed))
+
+
+def addressed_settings() -> Settings:
+    """Settings whose servers are those of the environment, or the local ones that run from this folder."""
+    settings = Settings.from_environment()
+    seen = Launcher(settings.home).status()
+    found = {server.name: server.address for server in seen.servers if server.address}
+    missing = [server.title for server in seen.servers if not server.address]
+    if missing:
+        raise LauncherError(
+            f"no {' and no '.join(missing)} runs from {settings.home}: start them with `lastclick up`, or set "
+            "LASTCLICK_KAFKA and LASTCLICK_CASSANDRA to servers of yours (host:port)"
+        )
+    return Settings.from_environment(kafka=found["kafka"], cassandra=found["cassandra"])
+
+
+def main() -> None:
+    """Run the command line."""
+    for entry in entry_points(group="lastclick.commands"):
+        entry.load()(app)
+    try:
+        app()
+    except EXPECTED_ERRORS as error:
+        sys.stderr.write(f"lastclick: {error}\n")
+        sys.exit(1)
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Any]:
+    """First Ctrl-C: end in order. The value says whether it came."""
+    stopped = False
+
+    def note(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,91 @@
+"""The Faust app of one worker: settings in, an app with its agents and what they share out."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from streams.agents import add_agents
+from streams.flow import Message
+from streams.runtime import Runtime
+from streams.settings import Settings
+from streams.topics import MAX_OUTPUT_BYTES, USER_TOPICS
+
+STREAM_BUFFER = 16_384
+"""Records buffered by a stream. At 4,096 the consumer sleeps a whole second whenever all partitions fill up."""
+
+
+class WorkerApp(faust.App):
+    """A Faust app and what its agents share."""
+
+    runtime: Runtime
+
+
+def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
+    """Open what a worker needs and make its app.
+
+    Parameters
+    ----------
+    settings
+        Addresses, group and limits.
+    instance
+        Number of this worker on its machine, 0 and up: part of its static name in the group, so that a restarted
+        worker gets its partitions back at once.
+
+    Raises
+    ------
+    TopicError, StoreError, BundleError, DeviceError
+        When something that a person must mend keeps the worker from running.
+    """
+    runtime = Runtime.open(settings)
+    app = WorkerApp(
+        settings.group,
+        broker=[f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
+        # No tables: what a worker holds it can lose.
+        store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_partitions=settings.partitions,
+        topic_disable_leader=True,
+        # Its port clashes when a second worker runs on the machine; metrics have an endpoint of their own.
+        web_enabled=False,
+        # What arrived while the group had no committed offset must not be lost.
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=f"{settings.group}-{platform.node()}-{instance}",
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 3,
+        broker_max_poll_records=2_000,
+        broker_commit_interval=0.5,
+        stream_buffer_maxsize=STREAM_BUFFER,
+        producer_max_request_size=MAX_OUTPUT_BYTES,
+    )
+    app.runtime = runtime
+
+    async def produce(messages: Sequence[Message]) -> None:
+        # Faust's own topic.send makes several tasks and an event a message; its producer takes bytes as they are.
+        producer = await app.maybe_start_producer()
+        sent = [await producer.send(m.topic, m.key, m.value, None, None, None) for m in messages]
+        await asyncio.gather(*sent)
+
+    async def start_runtime() -> None:
+        await runtime.start(produce)
+
+    async def on_partitions_changed(*args: Any, **_: Any) -> None:
+        partitions: set[TP] = args[1]
+        runtime.partitions_changed({tp.partition for tp in partitions if tp.topic in USER_TOPICS})
+
+    async def on_before_shutdown(*_: Any, **__: Any) -> None:
+        await runtime.stop()
+
+    # Strong references: Faust's signals would hold these functions only weakly.
+    app.on_partitions_assigned.connect(on_partitions_changed, weak=False)
+    app.on_partitions_revoked.connect(on_partitions_changed, weak=False)
+    app.on_before_shutdown.connect(on_before_shutdown, weak=False)
+    app.task(start_runtime)
+    add_agents(app, runtime)
+    return app

@@ -1,0 +1,160 @@
+"""The catalogue as a worker serves it: items with text vectors in, item vectors ready to be ranked out."""
+
+from __future__ import annotations
+
+import base64
+from collections import deque
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from aiokafka import ConsumerRecord
+
+from feature_repo.events import Item
+from feature_repo.features import ItemAttributes
+from scorer.item_table import ItemTable
+from scorer.recommender import Recommender
+
+
+class CatalogueRecord(msgspec.Struct, frozen=True):
+    """Value of the ``catalogue`` topic: an item, and the vector of its text.
+
+    ``text_vector`` is float16, little endian, in base64; ``encoder`` names the version that made it, since vectors
+    of different encoders never mix.
+    """
+
+    item: Item
+    text_vector: str
+    encoder: str
+
+
+def encode_record(item: Item, text_vector: npt.NDArray[np.float32], encoder: str) -> bytes:
+    """Encode a record for the ``catalogue`` topic; ``text_vector`` is float32 [T]."""
+    packed = base64.b64encode(text_vector.astype("<f2").tobytes()).decode("ascii")
+    return msgspec.json.encode(CatalogueRecord(item, packed, encoder))
+
+
+class Catalogue:
+    """Items by row of an `ItemTable`: vectors and prices for ranking, arrays for filters, attributes for features.
+
+    Attributes
+    ----------
+    table : ItemTable
+        Item vectors of the served recommender, whose product with a user's vector is a score.
+    in_stock : bool [R]
+        False too for row 0, the unknown item, and for rows of removed items.
+    published_at_ms : int64 [R]
+    category : int32 [R]
+        A code for each category; 0 for none.
+    """
+
+    def __init__(self, recommender: Recommender, encoder: str) -> None:
+        self._recommender = recommender
+        self._encoder = encoder
+        self._items: dict[str, Item] = {}
+        self._attributes: dict[str, ItemAttributes] = {}
+        self._partition: dict[str, int] = {}
+        self._codes: dict[str | None, int] = {None: 0}
+        self._waiting: deque[tuple[str, CatalogueRecord | None]] = deque()
+        self._foreign: dict[str, Item] = {}
+        self._changed: set[str] = set()
+        self._decoder = msgspec.json.Decoder(CatalogueRecord)
+        self.table = ItemTable(recommender.item_width)
+        self.in_stock = np.zeros(1, bool)
+        self.published_at_ms = np.zeros(1, np.int64)
+        self.category = np.zeros(1, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def apply(self, record: ConsumerRecord) -> None:
+        """Take in one record of the ``catalogue`` topic; `refresh` puts it to use."""
+        item_id = record.key.decode()
+        self._partition[item_id] = record.partition
+        self._waiting.append((item_id, None if record.value is None else self._decoder.decode(record.value)))
+
+    def refresh(self) -> None:
+        """Put to use the records taken in since the last call, in one thread at a time.
+
+        Vectors are made together: reading a catalogue of 10,000 items one by one would make 10,000 small products.
+        """
+        waiting: dict[str, CatalogueRecord | None] = {}
+        while self._waiting:
+            item_id, newest = self._waiting.popleft()
+            waiting[item_id] = newest
+        if not waiting:
+            return
+        arrived: dict[str, CatalogueRecord] = {}
+        for item_id, record in waiting.items():
+            self._foreign.pop(item_id, None)
+            if record is None:
+                self._remove(item_id)
+            elif record.encoder != self._encoder:
+                self._foreign[item_id] = record.item
+            else:
+                arrived[item_id] = record
+        if arrived:
+            vectors = self._recommender.item_vectors(
+                list(arrived), np.stack([_unpack(record.text_vector) for record in arrived.values()])
+            )
+            self.table.put(list(arrived), vectors, [record.item.price for record in arrived.values()])
+            self._grow()
+            for record in arrived.values():
+                self._put(record.item)
+        self._changed.update(waiting)
+
+    def changed(self) -> set[str]:
+        """Items put to use or removed since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def foreign(self) -> dict[str, Item]:
+        """Items whose vectors another text encoder made: not served until they are encoded again."""
+        return dict(self._foreign)
+
+    def attributes(self, item_id: str) -> ItemAttributes | None:
+        """Category, brand, price and title of an item; None for an unknown one."""
+        return self._attributes.get(item_id)
+
+    def item(self, item_id: str) -> Item | None:
+        """The item as it was published; None for an unknown or removed one."""
+        return self._items.get(item_id)
+
+    def items(self) -> list[Item]:
+        """All items, in the order in which they arrived."""
+        return list(self._items.values())
+
+    def partition(self, item_id: str) -> int | None:
+        """Partition of the ``items`` topic that the item came from."""
+        return self._partition.get(item_id)
+
+    def available(self, now_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which rows may be recommended at each of the times ``now_ms`` [B]: bool [B, R]."""
+        return (self.published_at_ms[None, :] <= now_ms[:, None]) & self.in_stock[None, :]
+
+    def _put(self, item: Item) -> None:
+        row = self.table.row(item.item_id)
+        self.in_stock[row] = item.in_stock
+        self.published_at_ms[row] = item.published_at_ms
+        self.category[row] = self._codes.setdefault(item.category, len(self._codes))
+        self._items[item.item_id] = item
+        self._attributes[item.item_id] = ItemAttributes(
+            category=item.category, brand=item.brand, price=item.price, title=item.title
+        )
+
+    def _remove(self, item_id: str) -> None:
+        self.in_stock[self.table.row(item_id)] = False
+        self.table.remove(item_id)
+        self._items.pop(item_id, None)
+        self._attributes.pop(item_id, None)
+
+    def _grow(self) -> None:
+        missing = len(self.table.item_ids) - len(self.in_stock)
+        if missing:
+            self.in_stock = np.concatenate([self.in_stock, np.zeros(missing, bool)])
+            self.published_at_ms = np.concatenate([self.published_at_ms, np.zeros(missing, np.int64)])
+            self.category = np.concatenate([self.category, np.zeros(missing, np.int32)])
+
+
+def _unpack(text_vector: str) -> npt.NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(text_vector), dtype="<f2").astype(np.float32)

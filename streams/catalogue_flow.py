@@ -1,0 +1,140 @@
+"""Items in; catalogue records with text vectors, item features and the popular list out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import msgspec
+
+from feature_repo.events import DecodeError, Item, decode_item
+from feature_repo.item_state import item_features
+from feature_repo.online import ItemFeatureRow, OnlineFeatures
+from scorer.item_text import item_text
+from scorer.text_encoder import TextEncoder
+from streams.catalogue import Catalogue, encode_record
+from streams.flow import Message, Produce, Record
+from streams.lists import ListRules, list_id, popular_list
+from streams.messages import dead_letter
+from streams.metrics import Metrics
+from streams.popularity import Popularity
+from streams.store import Store
+from streams.topics import CATALOGUE, DEAD_LETTERS
+from streams.waiting import Patience
+
+log = logging.getLogger(__name__)
+
+POPULAR_SCENE = "popular"
+
+
+class CatalogueFlow:
+    """Keeps the catalogue, the item features and the popular list up to date."""
+
+    def __init__(
+        self,
+        text_encoder: TextEncoder,
+        catalogue: Catalogue,
+        popularity: Popularity,
+        online: OnlineFeatures,
+        store: Store,
+        produce: Produce,
+        patience: Patience,
+        metrics: Metrics,
+        rules: ListRules,
+    ) -> None:
+        self._text_encoder, self._catalogue, self._popularity = text_encoder, catalogue, popularity
+        self._online, self._store, self._produce, self._patience = online, store, produce, patience
+        self._metrics, self._rules = metrics, rules
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
+        self._everything = True
+
+    async def process(self, records: Sequence[Record]) -> None:
+        """Encode the texts of new and changed items; when this returns, every worker can read of them."""
+        items: list[Item] = []
+        messages: list[Message] = []
+        for record in records:
+            try:
+                decoded = decode_item(record.key, record.value)
+            except DecodeError as error:
+                letter = dead_letter(
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                    error.field,
+                    str(error),
+                    record.key,
+                    record.value,
+                )
+                messages.append(Message(DEAD_LETTERS, record.key, msgspec.json.encode(letter)))
+                self._metrics.events.labels(record.topic, "dead_letter").inc()
+                self._metrics.dead_letters.labels(record.topic, error.field).inc()
+                continue
+            self._metrics.events.labels(record.topic, "applied").inc()
+            if isinstance(decoded, Item):
+                items.append(decoded)
+            else:
+                messages.append(Message(CATALOGUE, decoded.item_id.encode(), None))
+        # Later values of one item replace earlier ones, as compaction would.
+        newest = {item.item_id: item for item in items}
+        messages.extend(await self._encoded(list(newest.values())))
+        await self._produce(messages)
+
+    async def encode_again(self, owned: set[int]) -> None:
+        """Encode anew those items of the owned partitions whose vectors another encoder made."""
+        items = [
+            item for item_id, item in self._catalogue.foreign().items() if self._catalogue.partition(item_id) in owned
+        ]
+        if items:
+            log.info("%d items have vectors of another text encoder; encoding them again", len(items))
+            await self._produce(await self._encoded(items))
+
+    async def publish(self, owned: set[int]) -> None:
+        """Write features of changed items in the owned partitions of ``items``, and the popular list with partition 0.
+
+        Every worker calls this every few seconds; each item has one writer.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._publish, owned)
+
+    def partitions_changed(self) -> None:
+        """Write all owned items next time: what the former owner had not yet written is not known."""
+        self._everything = True
+
+    def close(self) -> None:
+        """Let go of the thread."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _encoded(self, items: Sequence[Item]) -> list[Message]:
+        if not items:
+            return []
+        texts = [item_text(item) for item in items]
+        loop = asyncio.get_running_loop()
+        vectors = await loop.run_in_executor(self._threads, self._text_encoder.encode, texts)
+        return [
+            Message(CATALOGUE, item.item_id.encode(), encode_record(item, vector, self._text_encoder.version))
+            for item, vector in zip(items, vectors, strict=True)
+        ]
+
+    def _publish(self, owned: set[int]) -> None:
+        touched = self._popularity.touched()
+        if self._everything:
+            self._everything = False
+            touched |= {item.item_id for item in self._catalogue.items()}
+        touched |= self._catalogue.changed()
+        self._metrics.items.set(len(self._catalogue))
+        now_ms = self._popularity.now_ms
+        rows = []
+        for item_id in sorted(touched):
+            item = self._catalogue.item(item_id)
+            if item is not None and self._catalogue.partition(item_id) in owned:
+                state = self._popularity.state(item_id)
+                at_ms = max(now_ms, item.published_at_ms)
+                rows.append(ItemFeatureRow(item_id, item_features(state, item, at_ms), at_ms, None))
+        if rows:
+            self._patience.until_available(partial(self._online.write_items, rows))
+        if 0 in owned and touched:
+            popular = popular_list(self._catalogue, self._popularity.scores(self._catalogue), now_ms, self._rules)
+            name = list_id("", POPULAR_SCENE, now_ms)
+            self._patience.until_available(partial(self._store.write_item_list, POPULAR_SCENE, "", name, popular))

@@ -1,0 +1,116 @@
+"""What people see in a terminal: answers in; tables, progress and JSON out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from deploy.local import Status
+from streams.answers import Recommendation
+from streams.replay import Replayed
+from streams.run_files import WorkerRun
+
+stdout = Console()
+stderr = Console(stderr=True)
+
+
+def say(message: str) -> None:
+    """Tell a person what is going on, beside the answer: on stderr."""
+    stderr.print(message, highlight=False, markup=False)
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+
+
+def print_status(seen: Status, workers: Sequence[WorkerRun]) -> None:
+    """Show servers, workers and models."""
+    table = Table("what", "state", "address", "process", "log or models", title=f"Lastclick in {seen.home}")
+    for server in seen.servers:
+        table.add_row(
+            server.title,
+            server.state,
+            server.address or "-",
+            str(server.pid or "-"),
+            str(server.log or server.detail or ""),
+        )
+    for worker in workers:
+        models = ", ".join(f"{name} {version}" for name, version in worker.models.items())
+        table.add_row(
+            f"worker {worker.instance}", "ready", f"metrics on port {worker.metrics_port}", str(worker.pid), models
+        )
+    if not workers:
+        table.add_row("workers", "none", "", "", "start some with `lastclick worker`")
+    stdout.print(table)
+
+
+def print_recommendation(answer: Recommendation) -> None:
+    """Show a user's list."""
+    if answer.caused_by is None:
+        stdout.print(f"{answer.user_id} has no list yet; this is what everyone without one gets.")
+    else:
+        stdout.print(
+            f"{answer.user_id}, {answer.scene}: list {answer.list_id}, caused by event {answer.caused_by} "
+            f"of {_time(answer.event_at_ms)}, written {_time(answer.written_at_ms)} by model {answer.model_version}",
+            highlight=False,
+        )
+    table = Table("", "item", "title", "score", "reason")
+    for place, item in enumerate(answer.items, 1):
+        table.add_row(str(place), item.item_id, item.title, f"{item.score:.3f}", item.reason)
+    stdout.print(table)
+
+
+def print_features(user_id: str, values: Mapping[str, float | str | None]) -> None:
+    """Show features by name."""
+    table = Table("feature", "value", title=f"{user_id}, as Feast serves it")
+    for name, value in values.items():
+        table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+    stdout.print(table)
+
+
+def print_replayed(done: Replayed) -> None:
+    """Show what a replay did."""
+    table = Table("what", "count", title=f"Replayed {done.source} in {done.seconds:.1f} s")
+    table.add_row("items sent", f"{done.items:,}")
+    table.add_row("events sent by an earlier run", f"{done.skipped_before:,}")
+    for topic, count in sorted(done.sent.items()):
+        table.add_row(f"events sent to {topic}", f"{count:,}")
+    for reason, count in done.skipped_rows.most_common():
+        table.add_row(f"rows skipped: {reason}", f"{count:,}")
+    stdout.print(table)
+
+
+@contextmanager
+def replay_progress(total: int | None, quiet: bool) -> Iterator[Callable[[Replayed], None]]:
+    """Show how far a replay is, on stderr; nothing when ``quiet``."""
+    if quiet:
+        yield lambda done: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr) as progress:
+        task = progress.add_task("replaying", total=total, rate="")
+
+        def show(done: Replayed) -> None:
+            rate = f"{done.events / done.seconds:,.0f} events/s" if done.seconds else ""
+            progress.update(task, completed=done.skipped_before + done.events, rate=rate)
+
+        yield show
+
+
+def _time(ms: int | None) -> str:
+    return "-" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

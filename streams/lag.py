@@ -1,0 +1,52 @@
+"""How far the workers are behind: the broker's view of the group in, records not yet committed by topic out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient, OffsetSpec
+
+from streams.settings import Settings
+
+
+class GroupLag:
+    """Asks the broker about the workers' group; a context manager that closes its connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._group = settings.group
+        self._admin = KafkaAdminClient(bootstrap_servers=settings.kafka.split(","), client_id="lastclick-lag")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def members(self) -> int:
+        """Workers that the group has now."""
+        described = self._admin.describe_groups([self._group])
+        return sum(len(group["members"]) for group in described.values())
+
+    def by_topic(self, topics: Sequence[str]) -> dict[str, int]:
+        """Records on each topic that the group has not committed."""
+        partitions = [
+            TopicPartition(topic["name"], partition["partition_index"])
+            for topic in self._admin.describe_topics(list(topics))
+            for partition in topic["partitions"]
+        ]
+        ends = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+        committed = self._admin.list_group_offsets({self._group: partitions})[self._group]
+        lags = dict.fromkeys(topics, 0)
+        for partition, end in ends.items():
+            offset = committed[partition].offset if partition in committed else 0
+            lags[partition.topic] += max(0, end.offset - max(0, offset))
+        return lags
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._admin.close()

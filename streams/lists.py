@@ -1,0 +1,170 @@
+"""Lists: users' vectors and the catalogue in; ranked, filtered, diverse lists with reasons out.
+
+Candidates are the whole catalogue, scored exactly: one matrix product for all users of a micro-batch. Filters take
+out what the user has bought or holds in the cart, what is out of stock and what is not yet published. A category may
+fill only a share of the list. A user in whose history nothing is known gets what is popular.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from feature_repo.state import ACTIONS, UserState, bought, in_cart
+from streams.catalogue import Catalogue
+from streams.store import RecommendedItem
+
+SCENE = "home"
+VERBS = {
+    "click": "you looked at",
+    "add": "you put in your cart",
+    "remove": "you looked at",
+    "purchase": "you bought",
+    "review": "you reviewed",
+}
+POPULAR_REASON = "popular now"
+NEW_REASON = "new in the shop"
+SPARE = 4
+"""Candidates for each place of the list, before diversity chooses: enough that a dominant category finds others."""
+
+
+@dataclass(frozen=True)
+class ListRules:
+    """What every list obeys: ``size`` items, and at most ``category_share`` of them of one category."""
+
+    size: int
+    category_share: float
+
+
+def build_lists(
+    states: Sequence[UserState],
+    user_vectors: npt.NDArray[np.float32],
+    catalogue: Catalogue,
+    popular: Callable[[], npt.NDArray[np.float32]],
+    rules: ListRules,
+) -> list[tuple[RecommendedItem, ...]]:
+    """Rank the catalogue for each user.
+
+    Parameters
+    ----------
+    states
+        The users, as of their newest event.
+    user_vectors
+        float32 [B, D], of the same users.
+    catalogue
+        Its R rows.
+    popular
+        Gives float32 [R], decayed popularity of each row; called when a user has nothing to go by.
+    rules
+        Size and diversity of a list.
+
+    Returns
+    -------
+    list of tuple of RecommendedItem
+        Best first; shorter than ``rules.size`` only when nothing else may be shown.
+    """
+    available = catalogue.available(np.array([state.newest_ms for state in states], np.int64))  # [B, R]
+    scores = catalogue.table.scores(user_vectors)  # [B, R]
+    lists = []
+    for index, state in enumerate(states):
+        allowed = available[index]
+        # Row 0, where unknown items fall, is never allowed anyway.
+        allowed[catalogue.table.rows(bought(state) | in_cart(state))] = False
+        sources = _sources(state, catalogue)
+        if sources:
+            rows = _ranked(scores[index], allowed, catalogue, rules)
+            lists.append(_items(rows, scores[index], _reasons(rows, sources, catalogue), catalogue))
+        else:
+            lists.append(_fallback(popular(), allowed, catalogue, rules))
+    return lists
+
+
+def list_id(user_id: str, scene: str, clock: int) -> str:
+    """Name a list by what it was made from, so that a repeated build of it has the same name."""
+    return hashlib.blake2b(f"{user_id}\0{scene}\0{clock}".encode(), digest_size=12).hexdigest()
+
+
+def popular_list(
+    catalogue: Catalogue, popular: npt.NDArray[np.float32], now_ms: int, rules: ListRules
+) -> tuple[RecommendedItem, ...]:
+    """List of what is popular, for whoever has no list of their own; ``popular`` is float32 [R]."""
+    allowed = catalogue.available(np.array([now_ms], np.int64))[0]
+    return _fallback(popular, allowed, catalogue, rules)
+
+
+def _fallback(
+    popular: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], catalogue: Catalogue, rules: ListRules
+) -> tuple[RecommendedItem, ...]:
+    """Popularity first; among what nobody has touched, the newest."""
+    newest = max(1, int(catalogue.published_at_ms.max()))
+    scores = popular + (catalogue.published_at_ms / newest * 1e-3).astype(np.float32)
+    rows = _ranked(scores, allowed, catalogue, rules)
+    return _items(rows, popular, [POPULAR_REASON if popular[row] > 0 else NEW_REASON for row in rows], catalogue)
+
+
+def _items(
+    rows: list[int], scores: npt.NDArray[np.float32], reasons: list[str], catalogue: Catalogue
+) -> tuple[RecommendedItem, ...]:
+    item_ids = catalogue.table.item_ids
+    return tuple(
+        RecommendedItem(item_id, float(scores[row]), reason)
+        for row, reason in zip(rows, reasons, strict=True)
+        if (item_id := item_ids[row]) is not None
+    )
+
+
+def _ranked(
+    scores: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], catalogue: Catalogue, rules: ListRules
+) -> list[int]:
+    """Best allowed rows, no category over its share unless nothing else is left."""
+    rows = np.flatnonzero(allowed)
+    wanted = min(rules.size * SPARE, len(rows))
+    if wanted == 0:
+        return []
+    best = rows[np.argpartition(-scores[rows], wanted - 1)[:wanted]]
+    # Ties by row, so that one state always gives one list.
+    ordered = best[np.lexsort((best, -scores[best]))].tolist()
+    most = max(1, int(rules.size * rules.category_share))
+    filled: Counter[int] = Counter()
+    chosen: list[int] = []
+    passed_over: list[int] = []
+    for row in ordered:
+        category = int(catalogue.category[row])
+        # Code 0 is "no category": items without one don't crowd each other out.
+        if category and filled[category] >= most:
+            passed_over.append(row)
+            continue
+        filled[category] += 1
+        chosen.append(row)
+        if len(chosen) == rules.size:
+            return chosen
+    return chosen + passed_over[: rules.size - len(chosen)]
+
+
+def _sources(state: UserState, catalogue: Catalogue) -> list[tuple[int, str, str]]:
+    """Known items of the history, newest action of each: row, action and title."""
+    newest: dict[str, str] = {}
+    for entry in reversed(state.history):
+        newest.setdefault(entry.item_id, ACTIONS[entry.action])
+    sources = []
+    for item_id, action in newest.items():
+        item = catalogue.attributes(item_id)
+        if item is not None:
+            sources.append((catalogue.table.row(item_id), action, item.title))
+    return sources
+
+
+def _reasons(rows: list[int], sources: list[tuple[int, str, str]], catalogue: Catalogue) -> list[str]:
+    """For each row, the item of the user's own history that lies nearest to it."""
+    if not rows:
+        return []
+    vectors = catalogue.table.vectors
+    history = vectors[[row for row, _, _ in sources]]  # [S, D]
+    history = history / np.maximum(np.linalg.norm(history, axis=1, keepdims=True), 1e-6)
+    nearest = np.argmax(vectors[rows] @ history.T, axis=1)  # [R, D] @ [D, S] -> [R]
+    return [f"because {VERBS[sources[source][1]]} {sources[source][2]}" for source in nearest]

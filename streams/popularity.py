@@ -1,0 +1,117 @@
+"""How often each item is clicked and bought, over all workers: applied events in, counts and popular items out.
+
+A worker counts the events of its own partitions. Each changed count is published whole (not as a difference) on the
+compacted topic ``item-counts`` under the item and the source partition, with the offsets it includes, so a repeated
+event or a repeated message changes nothing, and a worker that takes a partition over goes on where the last one was.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from aiokafka import ConsumerRecord
+
+from feature_repo.buckets import DAY_MS
+from feature_repo.events import Cart, Click, Event
+from feature_repo.item_state import (
+    POPULARITY_HALF_LIFE_DAYS,
+    ItemState,
+    decode_item_state,
+    encode_item_state,
+    merge,
+    popularity,
+    update_item,
+)
+from feature_repo.state import Position
+from scorer.item_table import UNKNOWN_ROW
+from streams.catalogue import Catalogue
+
+Key = tuple[str, int]
+"""Item and source partition."""
+
+_key_encoder = msgspec.json.Encoder()
+_key_decoder = msgspec.json.Decoder(tuple[str, int])
+
+
+class Popularity:
+    """Counts of every item in every partition, and what was touched since it was last asked."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Key, ItemState] = {}
+        self._partitions: defaultdict[str, set[int]] = defaultdict(set)
+        self._unpublished: set[Key] = set()
+        self._touched: set[str] = set()
+        self._outdated: set[str] = set()
+        self._score_at: dict[str, tuple[float, int]] = {}
+        # The event loop counts, other threads read.
+        self._lock = threading.Lock()
+        self.now_ms = 0
+
+    def count(self, event: Event, position: Position) -> None:
+        """Count one applied event of this worker's partitions; one at or before the counted offset is ignored."""
+        if not isinstance(event, (Click, Cart)):
+            return
+        key = (event.item_id, position.partition)
+        with self._lock:
+            state = self._counts.get(key)
+            if state is None:
+                state = self._counts[key] = ItemState()
+                self._partitions[event.item_id].add(position.partition)
+            update_item(state, event, position)
+            self._unpublished.add(key)
+            self._note(event.item_id, event.occurred_at_ms)
+
+    def unpublished(self) -> list[tuple[bytes, bytes]]:
+        """Keys and values for ``item-counts`` of what changed since the last call."""
+        with self._lock:
+            keys, self._unpublished = self._unpublished, set()
+            return [(_key_encoder.encode(key), encode_item_state(self._counts[key])) for key in sorted(keys)]
+
+    def apply(self, record: ConsumerRecord) -> None:
+        """Take in one record of ``item-counts``, unless what is here already includes more."""
+        key: Key = _key_decoder.decode(record.key)
+        if record.value is None:
+            return
+        theirs = decode_item_state(record.value)
+        with self._lock:
+            ours = self._counts.get(key)
+            if ours is not None and ours.logical_clock() >= theirs.logical_clock():
+                return
+            self._counts[key] = theirs
+            self._partitions[key[0]].add(key[1])
+            self._note(key[0], theirs.newest_ms)
+
+    def touched(self) -> set[str]:
+        """Items whose counts changed since the last call."""
+        with self._lock:
+            touched, self._touched = self._touched, set()
+        return touched
+
+    def state(self, item_id: str) -> ItemState:
+        """Counts of an item over all partitions."""
+        return merge([self._counts[item_id, partition] for partition in sorted(self._partitions.get(item_id, ()))])
+
+    def scores(self, catalogue: Catalogue) -> npt.NDArray[np.float32]:
+        """Decayed popularity of each catalogue row at the newest event's time: float32 [R]; for one thread."""
+        with self._lock:
+            outdated, self._outdated = self._outdated, set()
+            now_ms = self.now_ms
+        for item_id in outdated:
+            self._score_at[item_id] = (popularity(self.state(item_id), now_ms), now_ms)
+        scores = np.zeros(len(catalogue.in_stock), np.float32)
+        for item_id, (score, at_ms) in self._score_at.items():
+            row = catalogue.table.row(item_id)
+            if row != UNKNOWN_ROW:
+                # All decay alike: an item that nobody touched needs no second look at its buckets.
+                days = now_ms // DAY_MS - at_ms // DAY_MS
+                scores[row] = score * 0.5 ** (days / POPULARITY_HALF_LIFE_DAYS)
+        return scores
+
+    def _note(self, item_id: str, ms: int) -> None:
+        self._touched.add(item_id)
+        self._outdated.add(item_id)
+        self.now_ms = max(self.now_ms, ms)

@@ -1,0 +1,163 @@
+"""What a worker holds while it runs: settings in; stores, models, catalogue, counts and the flow, ready, out."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from feature_repo.online import OnlineConfig, OnlineFeatures, open_feature_store
+from scorer.bundle import latest_bundle
+from scorer.recommender import Recommender
+from scorer.sentiment import Sentiment
+from scorer.text_encoder import TextEncoder
+from streams.catalogue import Catalogue
+from streams.catalogue_flow import CatalogueFlow
+from streams.compacted import CompactedTopic
+from streams.flow import Flow, Models, Produce
+from streams.metrics import Metrics
+from streams.popularity import Popularity
+from streams.settings import Settings
+from streams.store import Store
+from streams.topics import CATALOGUE, ITEM_COUNTS, USER_TOPICS, create_topics
+
+log = logging.getLogger(__name__)
+
+Model = TypeVar("Model")
+
+
+class Runtime:
+    """Everything that the agents of one worker share.
+
+    `open` makes what can fail for a reason that a person must mend (addresses, models, devices), before Faust
+    starts. `start` reads the compacted topics inside Faust's event loop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        online: OnlineFeatures,
+        models: Models,
+        text_encoder: TextEncoder,
+        epoch_us: int,
+    ) -> None:
+        self.settings, self.store, self.online, self.models = settings, store, online, models
+        self.metrics = Metrics()
+        self.catalogue = Catalogue(models.recommender, text_encoder.version)
+        self.popularity = Popularity()
+        self._text_encoder = text_encoder
+        self._epoch_us = epoch_us
+        self._readers: list[CompactedTopic] = []
+        self._ready = asyncio.Event()
+        self._counts_current = False
+        self._started = False
+        self.flow: Flow
+        self.catalogue_flow: CatalogueFlow
+
+    @classmethod
+    def open(cls, settings: Settings) -> Runtime:
+        """Create topics and tables, load and verify the models.
+
+        Raises
+        ------
+        TopicError, StoreError, BundleError, DeviceError
+            With what failed, what was seen, what was expected and what to do.
+        """
+        topic_ids = create_topics(settings)
+        store = Store(settings)
+        online = open_feature_store(online_config(settings), store.session)
+        online.apply()
+        recommender = _load(Recommender.load, settings, "recommender")
+        models = Models(recommender=recommender, sentiment=_load(Sentiment.load, settings, "sentiment"))
+        text_encoder = _load(TextEncoder.load, settings, "text-encoder")
+        fingerprint = hashlib.sha256(" ".join(topic_ids[name] for name in USER_TOPICS).encode()).hexdigest()
+        runtime = cls(settings, store, online, models, text_encoder, store.epoch_us(fingerprint))
+        recommender.warm_up(runtime.catalogue.table)
+        for name, model in runtime.all_models().items():
+            runtime.metrics.model.labels(name, model.version, model.provider).set(1)
+        return runtime
+
+    async def start(self, produce: Produce) -> None:
+        """Read the catalogue and the counts to their ends; from then on batches are processed."""
+        self.flow = Flow(
+            self.settings,
+            self.store,
+            self.online,
+            self.models,
+            self.catalogue,
+            self.popularity,
+            produce,
+            self.metrics,
+            self._epoch_us,
+        )
+        self.catalogue_flow = CatalogueFlow(
+            self._text_encoder,
+            self.catalogue,
+            self.popularity,
+            self.online,
+            self.store,
+            produce,
+            self.flow.patience,
+            self.metrics,
+            self.flow.rules,
+        )
+        for topic, apply in ((CATALOGUE, self.catalogue.apply), (ITEM_COUNTS, self.popularity.apply)):
+            reader = CompactedTopic(topic, self.settings.kafka, apply)
+            self._readers.append(reader)
+            await reader.start()
+        self.catalogue.refresh()
+        self._started = True
+        self._ready.set()
+        log.info("ready: %d items in the catalogue", len(self.catalogue))
+
+    async def ready(self) -> None:
+        """Return when batches may be processed: at once, but after a start or a change of partitions."""
+        await self._ready.wait()
+        if not self._counts_current:
+            # Whoever had these partitions before has published their counts; have them before counting on.
+            self._counts_current = True
+            await self._readers[1].caught_up()
+
+    def all_models(self) -> dict[str, Recommender | Sentiment | TextEncoder]:
+        """The models this worker serves, by the name of their bundle."""
+        return {
+            "recommender": self.models.recommender,
+            "sentiment": self.models.sentiment,
+            "text-encoder": self._text_encoder,
+        }
+
+    def partitions_changed(self, partitions: Iterable[int]) -> None:
+        """Forget what was read under the former ownership of these partitions of the user topics."""
+        self._counts_current = False
+        if self._started:
+            self.flow.cache.drop_partitions(partitions)
+            self.catalogue_flow.partitions_changed()
+
+    async def stop(self) -> None:
+        """Stop readers and threads, and close the stores."""
+        for reader in self._readers:
+            await reader.stop()
+        if self._started:
+            self.flow.close()
+            self.catalogue_flow.close()
+        self.online.close()
+        self.store.close()
+
+
+def online_config(settings: Settings) -> OnlineConfig:
+    """Where the features are served from."""
+    return OnlineConfig(
+        address=settings.cassandra,
+        keyspace=settings.keyspace,
+        replication_factor=settings.replication_factor,
+        registry=settings.home / "feast" / "registry.db",
+    )
+
+
+def _load(load: Callable[..., Model], settings: Settings, name: str) -> Model:
+    path: Path = latest_bundle(settings.models, name)
+    return load(path, settings.device, threads=settings.model_threads)

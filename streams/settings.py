@@ -1,0 +1,145 @@
+"""Settings of the running flow: environment variables in, one checked value object out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import get_type_hints
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot work: names the variable, what was seen and what was expected."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a worker needs to know, with defaults that run on one machine.
+
+    Each field is read from the environment variable ``LASTCLICK_<FIELD IN CAPITALS>``.
+    """
+
+    kafka: str = "127.0.0.1:9092"
+    """Bootstrap addresses of Kafka, ``host:port`` separated by commas."""
+
+    cassandra: str = "127.0.0.1:9042"
+    """Contact points of Cassandra, ``host:port`` separated by commas."""
+
+    home: Path = Path(".lastclick")
+    """Folder of this machine's data: models, run files, logs, and the local servers if any."""
+
+    keyspace: str = "lastclick"
+    """Cassandra keyspace of states, lists and features."""
+
+    replication_factor: int = 1
+    """Copies of each topic partition and of each row: 1 for a single node, 3 for a real cluster."""
+
+    partitions: int = 8
+    """Partitions of each topic, fixed when it is created: the most workers that can share the load."""
+
+    group: str = "lastclick"
+    """Consumer group of the workers, and Faust's application id."""
+
+    session_timeout_s: float = 6.0
+    """Seconds after which the group gives a silent worker's partitions to the others."""
+
+    batch_max: int = 400
+    """Most events in one micro-batch."""
+
+    batch_within_s: float = 0.01
+    """Seconds a micro-batch waits for company when events are few."""
+
+    cached_users: int = 50_000
+    """Most user states that a worker keeps in memory; the rest are read again when they come back."""
+
+    list_size: int = 20
+    """Items in a list."""
+
+    category_share: float = 0.4
+    """Largest part of a list that one category may fill, 0 to 1."""
+
+    propensity_threshold: float = 0.6
+    """Probability of a purchase within 24 hours at which the propensity trigger fires."""
+
+    propensity_rearm: float = 0.4
+    """Probability below which the trigger may fire again (hysteresis)."""
+
+    trigger_cooldown_s: int = 86_400
+    """Seconds of event time between two triggers of one rule for one user."""
+
+    device: str = "auto"
+    """Where models run: ``auto`` (a GPU where there is one), ``cpu``, or ``cuda`` (an error without one)."""
+
+    model_threads: int = 1
+    """Threads of one model session."""
+
+    @property
+    def models(self) -> Path:
+        """Folder of the model bundles."""
+        return self.home / "models"
+
+    @property
+    def run(self) -> Path:
+        """Folder of the run files: what is running, under which process ids."""
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of log files."""
+        return self.home / "logs"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+        """Read the settings, check them, and let ``overrides`` win.
+
+        Raises
+        ------
+        SettingsError
+            Naming the variable, the value seen and what was expected.
+        """
+        source = os.environ if environment is None else environment
+        types = get_type_hints(cls)
+        values: dict[str, object] = {}
+        for field in fields(cls):
+            name = f"LASTCLICK_{field.name.upper()}"
+            if field.name in overrides:
+                values[field.name] = overrides[field.name]
+            elif name in source:
+                try:
+                    values[field.name] = types[field.name](source[name])
+                except ValueError as error:
+                    expected = (
+                        "a path" if types[field.name] is Path else f"a value of type {types[field.name].__name__}"
+                    )
+                    raise SettingsError(f"{name}: saw {source[name]!r}, expected {expected}") from error
+        settings = cls(**values)  # type: ignore[arg-type]  # the types were applied above
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        rules = [
+            ("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
+            ("partitions", 1 <= self.partitions <= 10_000, "1 to 10000"),
+            ("batch_max", 1 <= self.batch_max <= 10_000, "1 to 10000"),
+            ("batch_within_s", 0 < self.batch_within_s <= 10, "more than 0 and at most 10 seconds"),
+            ("list_size", 1 <= self.list_size <= 500, "1 to 500"),
+            ("category_share", 0 < self.category_share <= 1, "more than 0 and at most 1"),
+            ("cached_users", self.cached_users >= 1, "at least 1"),
+            ("session_timeout_s", self.session_timeout_s >= 1, "at least 1 second"),
+            ("propensity_threshold", 0 < self.propensity_threshold <= 1, "more than 0 and at most 1"),
+            (
+                "propensity_rearm",
+                0 <= self.propensity_rearm <= self.propensity_threshold,
+                f"0 to the threshold, {self.propensity_threshold}",
+            ),
+            ("trigger_cooldown_s", self.trigger_cooldown_s >= 0, "at least 0 seconds"),
+        ]
+        for name, holds, expected in rules:
+            if not holds:
+                raise SettingsError(f"LASTCLICK_{name.upper()}: saw {getattr(self, name)!r}, expected {expected}")
+        for name in ("kafka", "cassandra"):
+            for address in getattr(self, name).split(","):
+                host, _, port = address.strip().rpartition(":")
+                if not host or not port.isdigit():
+                    raise SettingsError(f"LASTCLICK_{name.upper()}: saw {address!r}, expected host:port")

@@ -1,0 +1,254 @@
+"""The Cassandra tables of the flow: states and lists in, rows out; and back.
+
+Every write of a user carries that user's logical clock as its timestamp, so a late writer loses, however slow it
+was. Calls block: the flow makes them from a thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cassandra import ConsistencyLevel
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+
+from streams.settings import Settings
+
+CONCURRENCY = 64
+"""Statements in flight at once: past this the node queues them and latency only grows."""
+
+SCHEMA = (
+    """CREATE KEYSPACE IF NOT EXISTS {keyspace}
+       WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': {replication_factor}}}""",
+    "CREATE TYPE IF NOT EXISTS {keyspace}.recommended_item (item_id text, score float, reason text)",
+    # The storefront's contract: one row a user and scene, the whole list in one frozen value.
+    """CREATE TABLE IF NOT EXISTS {keyspace}.recommendations (
+         user_id text, scene text, list_id text, items frozen<list<frozen<recommended_item>>>,
+         caused_by text, event_at_ms bigint, written_at_ms bigint, model_version text, experiment_arm text,
+         PRIMARY KEY (user_id, scene))
+       WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}""",
+    # Lists that belong to no user: popular now, by category, and so on.
+    """CREATE TABLE IF NOT EXISTS {keyspace}.item_lists (
+         scene text, key text, list_id text, items frozen<list<frozen<recommended_item>>>,
+         written_at_ms bigint, PRIMARY KEY ((scene, key)))
+       WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}""",
+    """CREATE TABLE IF NOT EXISTS {keyspace}.user_state (
+         user_id text PRIMARY KEY, state blob, triggers blob)
+       WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}""",
+    # One row: which incarnation of the topics the offsets inside the states belong to.
+    """CREATE TABLE IF NOT EXISTS {keyspace}.stream_epochs (
+         topics text PRIMARY KEY, topic_ids text, epoch_us bigint)""",
+)
+
+READ_STATE = "SELECT state, triggers, WRITETIME(state) AS write_us FROM user_state WHERE user_id = ?"
+WRITE_STATE = "INSERT INTO user_state (user_id, state, triggers) VALUES (?, ?, ?) USING TIMESTAMP ?"
+READ_LIST = "SELECT * FROM recommendations WHERE user_id = ? AND scene = ?"
+WRITE_LIST = """INSERT INTO recommendations (user_id, scene, list_id, items, caused_by, event_at_ms, written_at_ms,
+    model_version, experiment_arm) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
+READ_ITEM_LIST = "SELECT * FROM item_lists WHERE scene = ? AND key = ?"
+WRITE_ITEM_LIST = "INSERT INTO item_lists (scene, key, list_id, items, written_at_ms) VALUES (?, ?, ?, ?, ?)"
+
+
+class StoreError(RuntimeError):
+    """Cassandra cannot be used: says what failed, where, and what to do."""
+
+
+class RecommendedItem(NamedTuple):
+    """One place of a list, as the frozen type ``recommended_item`` holds it."""
+
+    item_id: str
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class RecommendationList:
+    """A user's list in one scene.
+
+    ``event_at_ms`` is when its newest event happened, ``written_at_ms`` when the list was written, both in
+    milliseconds since the epoch; ``caused_by`` is that event's id.
+    """
+
+    user_id: str
+    scene: str
+    list_id: str
+    items: tuple[RecommendedItem, ...]
+    caused_by: str
+    event_at_ms: int
+    written_at_ms: int
+    model_version: str
+    experiment_arm: str = "default"
+
+
+@dataclass(frozen=True)
+class StoredState:
+    """A user's row in ``user_state``: bytes of the state, and of what the triggers remember."""
+
+    user_id: str
+    state: bytes
+    triggers: bytes
+    write_us: int
+    """Timestamp of the write, microseconds."""
+
+
+class Store:
+    """Reads and writes of the flow's tables through one session with prepared statements."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._cluster, self._session = connect(settings)
+        for statement in SCHEMA:
+            self._session.execute(
+                statement.format(keyspace=settings.keyspace, replication_factor=settings.replication_factor)
+            )
+        self._session.set_keyspace(settings.keyspace)
+        prepare = self._session.prepare
+        self._read_state, self._write_state = prepare(READ_STATE), prepare(WRITE_STATE)
+        self._read_list, self._write_list = prepare(READ_LIST), prepare(WRITE_LIST)
+        self._read_item_list, self._write_item_list = prepare(READ_ITEM_LIST), prepare(WRITE_ITEM_LIST)
+        for statement in (self._write_state, self._write_list, self._write_item_list):
+            statement.is_idempotent = True
+
+    @property
+    def session(self) -> Session:
+        """The driver's session, for reads that this class has no method for."""
+        return self._session
+
+    def read_states(self, user_ids: Sequence[str]) -> dict[str, StoredState]:
+        """States of the users that have one, read side by side."""
+        rows = self._all(self._read_state, [(user_id,) for user_id in user_ids])
+        return {
+            user_id: StoredState(user_id, row.state, row.triggers or b"", row.write_us)
+            for user_id, result in zip(user_ids, rows, strict=True)
+            for row in result
+            if row.state is not None
+        }
+
+    def write_states(self, states: Iterable[StoredState]) -> None:
+        """Write states, each under its own timestamp."""
+        self._all(self._write_state, [(s.user_id, s.state, s.triggers, s.write_us) for s in states])
+
+    def write_lists(self, lists: Iterable[tuple[RecommendationList, int]]) -> None:
+        """Write lists, each with its write timestamp in microseconds."""
+        self._all(
+            self._write_list,
+            [
+                (
+                    entry.user_id,
+                    entry.scene,
+                    entry.list_id,
+                    entry.items,
+                    entry.caused_by,
+                    entry.event_at_ms,
+                    entry.written_at_ms,
+                    entry.model_version,
+                    entry.experiment_arm,
+                    write_us,
+                )
+                for entry, write_us in lists
+            ],
+        )
+
+    def read_list(self, user_id: str, scene: str = "home") -> RecommendationList | None:
+        """The user's list in a scene, or None."""
+        row = self._session.execute(self._read_list, (user_id, scene)).one()
+        if row is None:
+            return None
+        return RecommendationList(
+            user_id=row.user_id,
+            scene=row.scene,
+            list_id=row.list_id,
+            items=tuple(RecommendedItem(item.item_id, item.score, item.reason) for item in row.items or ()),
+            caused_by=row.caused_by,
+            event_at_ms=row.event_at_ms,
+            written_at_ms=row.written_at_ms,
+            model_version=row.model_version,
+            experiment_arm=row.experiment_arm,
+        )
+
+    def write_item_list(self, scene: str, key: str, list_id: str, items: Sequence[RecommendedItem]) -> None:
+        """Write a list that belongs to no user."""
+        self._session.execute(self._write_item_list, (scene, key, list_id, items, _now_ms()))
+
+    def read_item_list(self, scene: str, key: str = "") -> tuple[RecommendedItem, ...]:
+        """Items of a list that belongs to no user, empty when there is none."""
+        row = self._session.execute(self._read_item_list, (scene, key)).one()
+        return tuple(RecommendedItem(i.item_id, i.score, i.reason) for i in row.items) if row else ()
+
+    def epoch_us(self, topic_ids: str) -> int:
+        """Start of the write clock for this incarnation of the topics, microseconds since the epoch.
+
+        States remember offsets. A topic that was deleted and made again starts at offset 0, so its events would
+        look old and their writes would lose: a new incarnation gets a later start, and states of an earlier one
+        forget their offsets.
+        """
+        session = self._session
+        for _attempt in range(10):
+            row = session.execute("SELECT * FROM stream_epochs WHERE topics = 'users'").one()
+            if row is not None and row.topic_ids == topic_ids:
+                return int(row.epoch_us)
+            now_us = time.time_ns() // 1000
+            if row is None:
+                applied = session.execute(
+                    "INSERT INTO stream_epochs (topics, topic_ids, epoch_us) VALUES ('users', %s, %s) IF NOT EXISTS",
+                    (topic_ids, now_us),
+                )
+            else:
+                applied = session.execute(
+                    "UPDATE stream_epochs SET topic_ids = %s, epoch_us = %s WHERE topics = 'users' IF topic_ids = %s",
+                    (topic_ids, max(now_us, row.epoch_us + 1), row.topic_ids),
+                )
+            if applied.one()[0]:
+                continue
+        raise StoreError("stream_epochs: ten tries to agree on the topics' incarnation failed; start the worker again")
+
+    def close(self) -> None:
+        """End the session."""
+        self._cluster.shutdown()
+
+    def _all(self, statement: Any, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        if not arguments:
+            return []
+        results = execute_concurrent_with_args(
+            self._session, statement, arguments, concurrency=CONCURRENCY, raise_on_first_error=True
+        )
+        return [result.result_or_exc for result in results]
+
+
+def connect(settings: Settings) -> tuple[Cluster, Session]:
+    """Open a session with the cluster of the settings.
+
+    Raises
+    ------
+    StoreError
+        When no contact point answers.
+    """
+    addresses = [address.strip().rpartition(":") for address in settings.cassandra.split(",")]
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
+        consistency_level=ConsistencyLevel.LOCAL_ONE
+        if settings.replication_factor == 1
+        else ConsistencyLevel.LOCAL_QUORUM,
+        request_timeout=10,
+    )
+    cluster = Cluster(
+        contact_points=[host for host, _, _ in addresses],
+        port=int(addresses[0][2]),
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        protocol_version=5,
+    )
+    try:
+        return cluster, cluster.connect()
+    except NoHostAvailable as error:
+        cluster.shutdown()
+        raise StoreError(
+            f"Cassandra does not answer on {settings.cassandra}: {error}. Start it (`lastclick up`) or set "
+            "LASTCLICK_CASSANDRA to a cluster that runs"
+        ) from error
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,174 @@
+"""Several workers kept alive: settings and a count in, processes that are started again when they crash out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from streams.run_files import WorkerRun, running_workers
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF_S = 0.2
+LONGEST_BACKOFF_S = 10.0
+HEALTHY_AFTER_S = 20.0
+"""A worker that ran this long before it crashed starts again at once; a shorter run doubles the wait."""
+
+STOP_TIMEOUT_S = 20.0
+REFUSED = 2
+"""Exit code of a worker that cannot run until a person mends something: it is not started again."""
+
+
+class WorkerFailed(RuntimeError):
+    """A worker cannot run: carries the reason it gave."""
+
+
+@dataclass
+class _Slot:
+    """One worker's place: its process, and what is known about its last runs."""
+
+    instance: int
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    backoff_s: float = FIRST_BACKOFF_S
+    start_at: float = 0.0
+
+
+class Supervisor:
+    """Starts ``count`` workers and starts each again when it ends without being asked."""
+
+    def __init__(self, settings: Settings, count: int, report: Callable[[str], None] = log.info) -> None:
+        self._settings = settings
+        self._report = report
+        self._slots = [_Slot(instance) for instance in range(count)]
+        self._stopping = threading.Event()
+        self._refused: str | None = None
+        self.restarts = 0
+
+    def start(self) -> None:
+        """Start all workers."""
+        for slot in self._slots:
+            self._spawn(slot)
+
+    def run(self) -> None:
+        """Watch the workers until `stop` is called; start those again that crash.
+
+        Raises
+        ------
+        WorkerFailed
+            When a worker says that it cannot run until something is mended.
+        """
+        while not self._stopping.wait(0.05):
+            self.check()
+        self._end()
+
+    def check(self) -> None:
+        """Look at every worker once, and start again what has crashed."""
+        for slot in self._slots:
+            if slot.process is None:
+                if time.monotonic() >= slot.start_at:
+                    self._spawn(slot)
+                continue
+            code = slot.process.poll()
+            if code is None:
+                continue
+            if code == REFUSED:
+                self._end()
+                raise WorkerFailed(self._last_words(slot))
+            ran_s = time.monotonic() - slot.started_at
+            slot.backoff_s = FIRST_BACKOFF_S if ran_s >= HEALTHY_AFTER_S else min(slot.backoff_s * 2, LONGEST_BACKOFF_S)
+            self._report(
+                f"worker {slot.instance} ended with code {code} after {ran_s:.0f} s; "
+                f"starting it again in {slot.backoff_s:.1f} s (log: {self._log_path(slot)})"
+            )
+            self.restarts += 1
+            slot.process, slot.start_at = None, time.monotonic() + slot.backoff_s
+
+    def ready(self) -> list[WorkerRun]:
+        """The workers of this supervisor that process events now."""
+        pids = {slot.process.pid for slot in self._slots if slot.process is not None}
+        return [worker for worker in running_workers(self._settings.run) if worker.pid in pids]
+
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
+        """Return when all workers are ready.
+
+        Raises
+        ------
+        WorkerFailed
+            When one cannot run, or time is up.
+        """
+        deadline = time.monotonic() + timeout_s
+        while len(self.ready()) < len(self._slots):
+            self.check()
+            if time.monotonic() > deadline:
+                raise WorkerFailed(
+                    f"saw {len(self.ready())} of {len(self._slots)} workers ready after {timeout_s:.0f} s; "
+                    f"{self._last_words(self._slots[0])}"
+                )
+            self._stopping.wait(0.05)
+
+    def pids(self) -> list[int]:
+        """Process ids of the workers, starting ones included."""
+        return [slot.process.pid for slot in self._slots if slot.process is not None]
+
+    def request_stop(self) -> None:
+        """Make `run` end; safe from a signal handler."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Stop all workers: asked first, killed when they don't end in time."""
+        self._stopping.set()
+        self._end()
+
+    def _spawn(self, slot: _Slot) -> None:
+        self._settings.logs.mkdir(parents=True, exist_ok=True)
+        with self._log_path(slot).open("wb") as output:
+            slot.process = subprocess.Popen(
+                [sys.executable, "-m", "streams.worker", str(slot.instance)],
+                env=os.environ | worker_environment(self._settings),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C in the terminal reaches the supervisor alone, which stops its workers in order.
+                start_new_session=True,
+            )
+        slot.started_at = time.monotonic()
+
+    def _end(self) -> None:
+        running = [slot.process for slot in self._slots if slot.process is not None]
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._report(f"worker process {process.pid} did not end within {STOP_TIMEOUT_S:.0f} s; killing it")
+                process.kill()
+                process.wait()
+        for slot in self._slots:
+            slot.process = None
+
+    def _log_path(self, slot: _Slot) -> Path:
+        """What the process prints: empty, or its last words. Its log proper is beside it."""
+        return self._settings.logs / f"worker-{slot.instance}.out"
+
+    def _last_words(self, slot: _Slot) -> str:
+        lines = self._log_path(slot).read_text(errors="replace").strip().splitlines()
+        return "\n".join(lines[-5:]) or f"worker {slot.instance} said nothing; see {self._settings.logs}"
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """Settings as the environment variables that `Settings.from_environment` reads."""
+    return {f"LASTCLICK_{field.name.upper()}": str(getattr(settings, field.name)) for field in fields(settings)}

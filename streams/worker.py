@@ -1,0 +1,88 @@
+"""One worker process: settings and a number in, the flow running until it is told to stop.
+
+Run by `streams.supervisor`; ``python -m streams.worker NUMBER`` by hand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import faust
+
+from scorer.bundle import BundleError
+from scorer.sessions import DeviceError
+from streams.app import create_app
+from streams.run_files import WorkerRun, remove_worker, write_worker
+from streams.settings import Settings
+from streams.store import StoreError
+from streams.supervisor import REFUSED
+from streams.topics import TopicError
+
+LOG_BYTES = 5 * 1024 * 1024
+LOG_FILES = 3
+PR_SET_PDEATHSIG = 1
+
+
+def run(settings: Settings, instance: int) -> None:
+    """Run worker number ``instance`` until SIGTERM or SIGINT; never returns.
+
+    Raises
+    ------
+    SystemExit
+        0 after a stop that was asked for, anything else after a crash.
+    """
+    app = create_app(settings, instance)
+    metrics = app.runtime.metrics
+    port = metrics.serve()
+
+    async def tell_ready() -> None:
+        await app.runtime.ready()
+        models = {name: model.version for name, model in app.runtime.all_models().items()}
+        write_worker(settings.run, WorkerRun(instance, os.getpid(), port, time.time_ns() // 1_000_000, models))
+
+    app.task(tell_ready)
+    worker = faust.Worker(
+        app, loglevel="WARN", redirect_stdouts=False, logging_config={"version": 1, "incremental": True}
+    )
+    try:
+        worker.execute_from_commandline()
+    finally:
+        remove_worker(settings.run, instance)
+
+
+def main() -> None:
+    """Run the worker of the number given on the command line."""
+    _die_with_parent()
+    settings, instance = Settings.from_environment(), int(sys.argv[1])
+    _log_to_file(settings.logs / f"worker-{instance}.log")
+    try:
+        run(settings, instance)
+    except (TopicError, StoreError, BundleError, DeviceError) as error:
+        # Another try cannot mend these: the supervisor passes the words on and gives up.
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(REFUSED) from error
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process with its supervisor, however that one ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _log_to_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("streams").setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    main()
