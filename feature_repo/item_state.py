@@ -22,7 +22,8 @@ from feature_repo.state import Outcome, StateDamagedError, StateVersionError
 ITEM_STATE_VERSION = 1
 HOURS_KEPT = 48
 DAYS_KEPT = 30
-_BY_DAY: tuple[float, ...] = tuple(0.5 ** (age / 7) for age in range(DAYS_KEPT))
+POPULARITY_HALF_LIFE_DAYS = 7
+_BY_DAY: tuple[float, ...] = tuple(0.5 ** (age / POPULARITY_HALF_LIFE_DAYS) for age in range(DAYS_KEPT))
 CLICK_WEIGHT, ADD_WEIGHT, PURCHASE_WEIGHT = 1.0, 2.0, 3.0
 
 COUNT = "events"
@@ -43,6 +44,9 @@ ITEM_FEATURES = (
     Feature("price", "Price now; 0 when unknown.", "currency units"),
     Feature("age_days", "Time since it was published.", "days"),
     Feature("in_stock", "1 when in stock, 0 when not.", "flag"),
+    Feature("title", "Title; empty when unknown.", "text", "string"),
+    Feature("category", "Category; empty when unknown.", "text", "string"),
+    Feature("brand", "Brand; empty when unknown.", "text", "string"),
 )
 ITEM_NUMERIC_NAMES = numeric_names(ITEM_FEATURES)
 
@@ -143,7 +147,12 @@ def item_features(state: ItemState, item: Item | None, now_ms: int) -> FeatureRo
         "in_stock": float(item is not None and item.in_stock),
     }
     numbers = np.array([values[name] for name in ITEM_NUMERIC_NAMES], dtype=np.float32)
-    return FeatureRow(numbers, {}, ITEM_NUMERIC_NAMES)
+    texts = {
+        "title": "" if item is None else item.title,
+        "category": "" if item is None or item.category is None else item.category,
+        "brand": "" if item is None or item.brand is None else item.brand,
+    }
+    return FeatureRow(numbers, texts, ITEM_NUMERIC_NAMES)
 
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")

@@ -62,8 +62,9 @@ def test_row_holds_numbers_in_declared_order_and_texts_by_name() -> None:
     assert row.as_dict()["clicks_1h"] == row.numbers[NUMERIC_NAMES.index("clicks_1h")] == 1.0
 
 
-def test_new_user_has_finite_features() -> None:
-    row = features(UserState(), NOW_MS, SHELF)
+@pytest.mark.parametrize("now_ms", [0, NOW_MS])
+def test_new_user_has_finite_features(now_ms: int) -> None:
+    row = features(UserState(), now_ms, SHELF)
     assert np.isfinite(row.numbers).all()
     assert row.texts == {"top_category": "", "top_brand": ""}
 
