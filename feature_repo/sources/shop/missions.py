@@ -12,7 +12,7 @@ from feature_repo.sources.shop.market import Market
 from feature_repo.sources.shop.shoppers import STYLE_STRENGTH, Shoppers
 from feature_repo.sources.shop.words import CATEGORIES
 
-MissionKind = Literal["explore", "kit", "gift", "trend", "restock", "complement"]
+MissionKind = Literal["explore", "kit", "gift", "trend", "restock", "complement", "cart"]
 MISSION_SHARES: dict[MissionKind, float] = {"explore": 0.45, "kit": 0.33, "gift": 0.1, "trend": 0.12}
 """Shares of the missions that nothing prompted."""
 MISSION_DAYS = 5.0
@@ -90,11 +90,11 @@ class Missions:
     def complementing(self, kind: int) -> Mission | None:
         """Return a mission for what goes with the product type just bought; None when nothing does."""
         near = self._types.complements[kind]
-        return Mission("complement", list(near[:3]), 0.3) if near else None
+        return Mission("complement", list(near[:3]), 0.8) if near else None
 
     def restocking(self, product: int) -> Mission:
         """Return a mission for buying a consumable again."""
-        return Mission("restock", [int(self._type_of[product])], 1.6, favourite=product)
+        return Mission("restock", [int(self._type_of[product])], 4.0, favourite=product)
 
     def _walk(self, category: int, steps: int) -> list[int]:
         """Types to look for one after the other, from a category into others by what goes together."""

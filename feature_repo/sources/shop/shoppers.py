@@ -13,7 +13,7 @@ FIRST_SHARE = 0.7
 """Share of the shoppers who come from the first day on; the others arrive evenly over `LAUNCH_DAYS` days."""
 SESSIONS_PER_DAY = 0.68
 """Mean over shoppers of unprompted sessions a day; chosen for 7,000 events a day from 1,500 shoppers."""
-ACTIVITY_SPREAD = 0.8
+ACTIVITY_SPREAD = 0.65
 """Standard deviation of the logarithm of a shopper's activity."""
 CATEGORY_SPREAD = 1.9
 STYLE_STRENGTH = 2.6
@@ -68,7 +68,7 @@ def make_shoppers(seed: int, shoppers: int, start_ms: int, catalogue: Catalogue)
         conformity=rng.uniform(0.3, 1.2, size=shoppers),
         decisiveness=rng.normal(size=shoppers),
         wandering=rng.beta(6, 20, size=shoppers),
-        writes_reviews=rng.beta(1.2, 2.4, size=shoppers),
+        writes_reviews=rng.beta(2.0, 2.2, size=shoppers),
     )
 
 

@@ -114,7 +114,7 @@ class Simulation:
     def _resumed(self, memory: Memory) -> Mission:
         """Return the mission of coming back to a cart: no type is looked for, and the products are known."""
         visits = memory.mission.visits if memory.mission is not None else 1
-        return Mission("restock", [], urgency=0.9, visits=visits)
+        return Mission("cart", [], urgency=0.9, visits=visits)
 
     def _unprompted(self, shopper: int, start_ms: int) -> None:
         memory = self._memories[shopper]

@@ -50,7 +50,7 @@ def summarise(shop: Shop) -> Summary:
     rules = _Rules(shop, cut_ms)
     for _, event in events:
         rules.take(event)
-    hit_rates = {rule: hits / max(1, rules.targets) for rule, hits in rules.hits.items()}
+    hit_rates = {rule: float(hits / max(1, rules.targets)) for rule, hits in rules.hits.items()}
     hit_rates["oracle"] = oracle.hit_rate(rules.targets)
     rate, auc = _purchases([event for _, event in events], cut_ms)
     return Summary(dict(kinds), rules.targets, hit_rates, rate, auc)
