@@ -12,10 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from cassandra import ConsistencyLevel
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
+from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import PreparedStatement
 from feast import Entity, FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
@@ -27,16 +25,19 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from pydantic import StrictInt, StrictStr, model_validator
 
+from feature_repo.cassandra_cluster import (
+    connect,
+    drop_table,
+    ensure_keyspace,
+    ensure_table,
+    full_name,
+    split_addresses,
+)
 from feature_repo.packed import PackedFeatures
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_CREATE_KEYSPACE = """CREATE KEYSPACE IF NOT EXISTS {keyspace}
-    WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication_factor}}}"""
-_CREATE_TABLE = """CREATE TABLE IF NOT EXISTS {table} (
-        entity_key blob PRIMARY KEY, features blob, event_ts timestamp, created_ts timestamp)
-    WITH compaction = {{'class': 'UnifiedCompactionStrategy'}} AND default_time_to_live = {ttl_s}"""
 _INSERT = "INSERT INTO {table} (entity_key, features, event_ts, created_ts) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
 _SELECT = "SELECT features, event_ts FROM {table} WHERE entity_key = ?"
 
@@ -46,7 +47,7 @@ FeatureRows = Sequence[tuple[EntityKey, Mapping[str, Value], datetime, datetime 
 class PackedCassandraOnlineStoreConfig(CassandraOnlineStoreConfig):  # type: ignore[misc]  # untyped
     """Settings of `PackedCassandraOnlineStore`: those of Feast's Cassandra store, and three more.
 
-    `hosts` may say `host:port`; all hosts of a cluster share one port.
+    `hosts` may say `host:port`, or several with commas between; all hosts of a cluster share one port.
     """
 
     type: Literal["feature_repo.cassandra_store.PackedCassandraOnlineStore"] = (
@@ -73,19 +74,8 @@ class PackedCassandraOnlineStoreConfig(CassandraOnlineStoreConfig):  # type: ign
     def _split_hosts(cls, settings: dict[str, Any]) -> dict[str, Any]:
         if not settings.get("hosts"):
             return settings
-        hosts, ports = [], {settings["port"]} if settings.get("port") else set()
-        for address in settings["hosts"]:
-            host, colon, port = address.rpartition(":")
-            if colon and not (host and port.isdecimal()):
-                raise ValueError(
-                    f"Cassandra address: seen {address!r}, expected host or host:port; "
-                    "set the environment variable that the address names, or write the address itself"
-                )
-            hosts.append(host if colon else address)
-            ports |= {int(port)} if colon else set()
-        if len(ports) > 1:
-            raise ValueError(f"Cassandra ports: seen {sorted(ports)}, expected one port; give all hosts the same")
-        return {**settings, "hosts": hosts, "port": ports.pop() if ports else None}
+        hosts, port = split_addresses(settings["hosts"], settings.get("port"))
+        return {**settings, "hosts": hosts, "port": port}
 
 
 class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  # untyped
@@ -96,7 +86,6 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
     last written.
     """
 
-    _cluster: Any
     _session: Any
 
     def __init__(self) -> None:
@@ -111,10 +100,10 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
 
     def close(self) -> None:
         """Close the connection, unless it is the caller's. Closing twice does nothing."""
-        cluster, self._cluster, self._session = self._cluster, None, None
+        session, self._session = self._session, None
         self._prepared_statements.clear()
-        if cluster is not None and not self._borrowed:
-            cluster.shutdown()
+        if session is not None and not self._borrowed:
+            session.cluster.shutdown()
 
     def online_write_batch(
         self,
@@ -180,26 +169,16 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
         partial: bool,
     ) -> None:
         """Make the keyspace and tables that are missing, follow changed TTLs, drop `tables_to_delete`."""
-        session = self._get_session(config)
-        if not _exists(session, "keyspaces", keyspace_name=self._keyspace):
-            factor = getattr(config.online_store, "replication_factor", 1)
-            session.execute(_CREATE_KEYSPACE.format(keyspace=self._keyspace, replication_factor=factor))
+        factor = getattr(config.online_store, "replication_factor", 1)
+        ensure_keyspace(self._get_session(config), self._keyspace, factor)
         super().update(config, tables_to_delete, tables_to_keep, entities_to_delete, entities_to_keep, partial)
 
     def _create_table(self, config: RepoConfig, project: str, table: FeatureView) -> None:
-        session = self._get_session(config)
-        name, ttl_s = _table_name(project, table), int(table.ttl.total_seconds()) if table.ttl else 0
-        # Asking first: even a CREATE that changes nothing is a schema change that every node must agree on.
-        row = _exists(session, "tables", keyspace_name=self._keyspace, table_name=name)
-        target = f"{self._keyspace}.{name}"
-        if not row:
-            session.execute(_CREATE_TABLE.format(table=target, ttl_s=ttl_s))
-        elif row.default_time_to_live != ttl_s:
-            session.execute(f"ALTER TABLE {target} WITH default_time_to_live = {ttl_s}")
+        ttl_s = int(table.ttl.total_seconds()) if table.ttl else 0
+        ensure_table(self._get_session(config), self._keyspace, _table_name(project, table), ttl_s)
 
     def _drop_table(self, config: RepoConfig, project: str, table: FeatureView) -> None:
-        session = self._get_session(config)
-        session.execute(f"DROP TABLE IF EXISTS {self._keyspace}.{_table_name(project, table)}")
+        drop_table(self._get_session(config), self._keyspace, _table_name(project, table))
         self._prepared_statements.clear()
 
     def _get_session(self, config: RepoConfig) -> Session:
@@ -208,26 +187,19 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
             settings = config.online_store
             special = settings.datacenters or settings.secure_bundle_path or settings.load_balancing
             if self._session is None and settings.hosts and not special:
-                user = settings.username
-                profile = ExecutionProfile(
-                    load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
-                    request_timeout=settings.request_timeout or 10.0,
-                )
-                self._cluster = Cluster(
+                self._session = connect(
                     settings.hosts,
-                    port=settings.port or 9042,
-                    auth_provider=PlainTextAuthProvider(user, settings.password) if user else None,
-                    execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-                    # Not 5: the driver computes its frame checksums in Python, 20 microseconds a row.
+                    settings.port or 9042,
+                    login=(settings.username, settings.password) if settings.username else None,
+                    request_timeout_s=settings.request_timeout or 10.0,
                     protocol_version=settings.protocol_version or 4,
                 )
                 self._keyspace, self._borrowed = settings.keyspace, False
-                self._session = self._cluster.connect()
             return super()._get_session(config)
 
     def _execute(self, config: RepoConfig, cql: str, table: FeatureView, rows: Any, concurrency: int) -> list[Any]:
         session = self._get_session(config)
-        name = f"{self._keyspace}.{_table_name(config.project, table)}"
+        name = full_name(self._keyspace, _table_name(config.project, table))
         statement = self._prepared(config, session, cql.format(table=name))
         results = execute_concurrent_with_args(
             session, statement, rows, concurrency=concurrency, raise_on_first_error=False
@@ -258,13 +230,7 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
 
 
 def _table_name(project: str, table: FeatureView) -> str:
-    return f"{project}_{table.name}".lower()
-
-
-def _exists(session: Session, kind: str, **names: str) -> Any:
-    """Row of the system schema that has these names, or None."""
-    where = " AND ".join(f"{column} = %s" for column in names)
-    return session.execute(f"SELECT * FROM system_schema.{kind} WHERE {where}", tuple(names.values())).one()
+    return f"{project}_{table.name}".lower().replace("-", "_")
 
 
 def _microseconds(moment: datetime) -> int:

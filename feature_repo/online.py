@@ -7,6 +7,9 @@ from an event loop.
 
 from __future__ import annotations
 
+from feature_repo import lean_feast  # noqa: F401
+
+# isort: split
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,7 +101,7 @@ def open_feature_store(config: OnlineConfig, session: Session | None = None) -> 
     if config.kind == "cassandra":
         online_store: dict[str, Any] = {
             "type": "feature_repo.cassandra_store.PackedCassandraOnlineStore",
-            "hosts": [address.strip() for address in config.address.split(",")],
+            "hosts": [config.address],
             "keyspace": config.keyspace,
             "replication_factor": config.replication_factor,
         }
