@@ -49,6 +49,22 @@ def test_short_shop_is_the_beginning_of_an_endless_one() -> None:
     assert list(islice(small(days=None).events(), len(short))) == short
 
 
+def test_shop_from_a_later_day_begins_there_with_people_under_way() -> None:
+    shop = Shop(shoppers=150, products=200, days=2, first_day=28)
+    events = [event for _, event in shop.events()]
+    begin_ms = shop.start_ms + 28 * DAY_MS
+    assert begin_ms <= events[0].occurred_at_ms < begin_ms + DAY_MS // 4
+    assert events[-1].occurred_at_ms < begin_ms + 2 * DAY_MS
+    assert any(isinstance(event, Review) for event in events)
+    assert [event for _, event in shop.events()] == events
+
+
+def test_shop_from_a_later_day_shares_items_and_no_event_with_one_from_the_first() -> None:
+    first, later = small(days=30), Shop(seed=7, shoppers=150, products=200, days=2, first_day=28)
+    assert list(first.items()) == list(later.items())
+    assert not {e.event_id for _, e in first.events()} & {e.event_id for _, e in later.events()}
+
+
 def test_endless_shop_goes_on() -> None:
     (*_, (_, last)) = islice(small(days=None).events(), 40_000)
     assert last.occurred_at_ms > START_MS + 40 * DAY_MS

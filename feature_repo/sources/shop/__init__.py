@@ -21,6 +21,8 @@ __all__ = ["START_MS", "Shop"]
 START_MS = 1_736_121_600_000
 """2025-01-06T00:00Z, a Monday."""
 SMALLEST_CATALOGUE = sum(len(category.types) for category in CATEGORIES)
+LEAD_IN_DAYS = 7
+"""Days simulated and left out before a later first day: carts, plans and reviews are under way when it begins."""
 
 
 class Shop:
@@ -36,11 +38,14 @@ class Shop:
         Size of the catalogue, at least one for each of the 84 product types; 15 % are published within the first
         five weeks.
     days
-        Length in days; None for no end. A shorter shop is the beginning of a longer one.
+        Length in days, the first one included; None for no end. A shorter shop is the beginning of a longer one.
     start_ms
         Midnight of the first day, milliseconds since the epoch.
     id_prefix
         Put before every user_id, item_id, event_id and session_id.
+    first_day
+        Day of the first event, 0 for the day of `start_ms`. Only a week before it is simulated, so that a late shop
+        begins at once: it is the same world at that age, in another course of events than a shop from day 0.
 
     Raises
     ------
@@ -58,6 +63,7 @@ class Shop:
         days: int | None = 35,
         start_ms: int = START_MS,
         id_prefix: str = "",
+        first_day: int = 0,
     ) -> None:
         for what, seen, least in (
             ("seed", seed, 0),
@@ -65,12 +71,14 @@ class Shop:
             ("products", products, SMALLEST_CATALOGUE),
             ("days", 1 if days is None else days, 1),
             ("start_ms", start_ms, 730 * DAY_MS + 1),
+            ("first_day", first_day, 0),
         ):
             if seen < least:
                 raise ValueError(f"the simulated shop cannot have {what}={seen}: expected at least {least}")
         self.seed = seed
         self.days = days
         self.start_ms = start_ms
+        self.first_day = first_day
         self._shoppers = shoppers
         self._id_prefix = id_prefix
         self._catalogue = make_catalogue(seed, products, start_ms, id_prefix)
@@ -101,10 +109,13 @@ class Shop:
         """Yield what `events` yields, calling `watch` with the true probabilities before each click."""
         shoppers = make_shoppers(self.seed, self._shoppers, self.start_ms, self._catalogue)
         simulation = Simulation(
-            self._catalogue, shoppers, self.seed, self.start_ms, self._id_prefix, self._moods, watch
-        )
-        end_ms = None if self.days is None else self.start_ms + self.days * DAY_MS
+            self._catalogue, shoppers, self.seed, self.start_ms, self._id_prefix, self._moods, watch,
+            max(0, self.first_day - LEAD_IN_DAYS),
+        )  # fmt: skip
+        begin_ms = self.start_ms + self.first_day * DAY_MS
+        end_ms = None if self.days is None else begin_ms + self.days * DAY_MS
         for topic, event in simulation.events():
             if end_ms is not None and event.occurred_at_ms >= end_ms:
                 return
-            yield topic, event
+            if event.occurred_at_ms >= begin_ms:
+                yield topic, event

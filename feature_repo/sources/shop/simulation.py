@@ -28,12 +28,14 @@ COME_BACK_HOURS = 11.0
 COMPLEMENT_SHARE = 0.4
 COMPLEMENT_HOURS = 30.0
 RESTOCK_SHARE = 0.65
+ORDINALS_A_DAY = 100_000
+"""More than a day uses: sessions of shops that begin on different days have different ids."""
 RETURN_SHARE = 0.35
 """Probability of sending back what one is very unhappy with."""
 
 
 class Simulation:
-    """One run of the shop from its first day.
+    """One run of the shop.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ class Simulation:
         Receives the true mood, in [-1, 1], of each review by its event_id.
     watch
         Called before each click, for evaluation.
+    skipped_days
+        Days at the start on which nobody comes, while trends and tastes move on.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Simulation:
         id_prefix: str,
         moods: dict[str, float],
         watch: Watch | None = None,
+        skipped_days: int = 0,
     ) -> None:
         self._catalogue = catalogue
         self._shoppers = shoppers
@@ -70,7 +75,8 @@ class Simulation:
         self._market = Market(catalogue, self._rng, start_ms)
         self._missions = Missions(catalogue, shoppers, self._market, self._rng)
         self._memories = [Memory() for _ in range(len(shoppers.activity))]
-        self._ordinals = count()
+        self._skipped_days = skipped_days
+        self._ordinals = count(skipped_days * ORDINALS_A_DAY)
         self._agenda: list[tuple[int, int, int, Mission | None]] = []
         """Prompted visits to come: (start_ms, ordinal, shopper, mission; None for the cart that was left)."""
         self._coming: list[tuple[int, int, str, Event]] = []
@@ -78,6 +84,9 @@ class Simulation:
 
     def events(self) -> Iterator[tuple[str, Event]]:
         """Yield (topic, event) in event-time order, without end."""
+        for _ in range(self._skipped_days):
+            self._market.next_day()
+            drift(self._shoppers, self._rng)
         while True:
             midnight_ms = self._market.next_day()
             drift(self._shoppers, self._rng)
