@@ -7,8 +7,7 @@ padding is never read and a longer bucket changes nothing.
 * ``gap``: log1p of the seconds since the entry before it, 0 for the user's first. The time since the newest
   entry is not in it: features carry that.
 * ``price``: log1p of the entry's unit price, of the catalogue's where the entry has none, 0 with neither.
-* ``action``: place in ACTIONS plus one, 0 for padding. A purchase of negative quantity, a return, reads as
-  remove.
+* ``action``: place in ACTIONS plus one, 0 for padding.
 * an item that the table lacks has a zero vector.
 """
 
@@ -26,9 +25,6 @@ from scorer.item_table import ItemTable
 ENCODER_VERSION = "1"
 ACTION_CODES = len(ACTIONS) + 1
 LENGTH_BUCKETS = (8, 16, 32, 50)
-
-_PURCHASE = ACTIONS.index("purchase")
-_REMOVE = ACTIONS.index("remove")
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,7 @@ def encode(
 def encode_entries(entries: Sequence[Entry], items: ItemTable) -> EncodedEntries:
     """Encode N entries of one user, oldest first; the first one's gap is 0."""
     rows = items.rows(entry.item_id for entry in entries)
-    action = np.array([_action_code(entry) for entry in entries], dtype=np.int64)
+    action = np.array([entry.action + 1 for entry in entries], dtype=np.int64)
     times_ms = np.array([entry.ms for entry in entries], dtype=np.int64)
     gap = np.zeros(len(entries), dtype=np.float32)
     gap[1:] = np.log1p(np.diff(times_ms) / 1000.0)
@@ -139,9 +135,3 @@ def encode_entries(entries: Sequence[Entry], items: ItemTable) -> EncodedEntries
 def bucket_of(length: int, max_length: int) -> int:
     """Give the smallest bucket that holds `length` entries, `max_length` being the largest one."""
     return next((bucket for bucket in LENGTH_BUCKETS if length <= bucket < max_length), max_length)
-
-
-def _action_code(entry: Entry) -> int:
-    if entry.action == _PURCHASE and entry.quantity < 0:
-        return _REMOVE + 1
-    return entry.action + 1

@@ -1,0 +1,137 @@
+"""The task that lists are measured on: what the user comes to next, of all that could be shown.
+
+In: a data set and a span of time. Out: the moments whose targets fall into that span, and the best items that a
+scorer finds for each, among all items published by then that the user had not bought and was not looking at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_repo.state import ACTIONS
+from training.dataset import DataError, Dataset
+from training.metrics import hit_rate, ndcg, top_rows
+from training.targets import Occasions
+
+LIST_LENGTH = 10
+BATCH = 256
+
+_PURCHASE = ACTIONS.index("purchase") + 1
+
+Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Occasions, int64 [B], to the score of every row of the item table for each, float32 [B, R]."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Mean hit rate and NDCG of lists of ten over a number of moments."""
+
+    hit_rate: float
+    ndcg: float
+    moments: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """Moments to make a list at.
+
+    Parameters
+    ----------
+    dataset, occasions
+        Whose moments they are.
+    moments
+        int64 [Q], places of the occasions after which a list is made.
+    published_ms
+        int64 [R], when each row's item was published; row 0 never is.
+    """
+
+    dataset: Dataset
+    occasions: Occasions
+    moments: NDArray[np.int64]
+    published_ms: NDArray[np.int64]
+
+    def lists(self, scorer: Scorer) -> NDArray[np.int64]:
+        """Give the ten best rows at each moment, best first: int64 [Q, 10]."""
+        found = [np.zeros((0, LIST_LENGTH), dtype=np.int64)]
+        for start in range(0, len(self.moments), BATCH):
+            batch = self.moments[start : start + BATCH]
+            scores = np.array(scorer(batch), dtype=np.float32)
+            for place, occasion in enumerate(batch):
+                scores[place, self._excluded(int(occasion))] = -np.inf
+                scores[place, self.published_ms > self.occasions.target_ms[occasion]] = -np.inf
+            found.append(top_rows(scores, LIST_LENGTH))
+        return np.concatenate(found)
+
+    def figures(self, lists: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None) -> Figures:
+        """Measure lists, int64 [Q, 10], at all moments or at the chosen ones, bool [Q]."""
+        chosen = np.ones(len(self.moments), dtype=bool) if chosen is None else chosen
+        targets = [self.occasions.targets_of(int(occasion)) for occasion in self.moments[chosen]]
+        if not targets:
+            return Figures(0.0, 0.0, 0)
+        lists = lists[chosen]
+        return Figures(float(hit_rate(lists, targets).mean()), float(ndcg(lists, targets).mean()), len(targets))
+
+    def first_of_user(self) -> NDArray[np.bool_]:
+        """Mark each user's first moment, the only one made without anything from the span: bool [Q]."""
+        user = self.occasions.user[self.moments]
+        first = np.ones(len(user), dtype=bool)
+        first[1:] = np.diff(user) != 0
+        return first
+
+    def _excluded(self, occasion: int) -> NDArray[np.int64]:
+        """Give the rows of what was bought, of what is looked at, and of the unknown item."""
+        interactions = self.dataset.interactions
+        start = interactions.starts[self.occasions.user[occasion]]
+        end = self.occasions.end[occasion]
+        rows = interactions.rows[start:end]
+        bought = rows[interactions.action[start:end] == _PURCHASE]
+        return np.concatenate([bought, rows[-1:], [0]])
+
+
+def ranking_task(
+    dataset: Dataset,
+    occasions: Occasions,
+    from_ms: int,
+    until_ms: int,
+    *,
+    limit: int,
+    seed: int = 0,
+) -> Task:
+    """Find the moments whose targets come in [`from_ms`, `until_ms`).
+
+    Parameters
+    ----------
+    dataset, occasions
+        The log and its occasions.
+    from_ms, until_ms
+        The span, ms since the epoch.
+    limit
+        Most moments; where there are more, users are drawn at random, each with all their moments.
+    seed
+        Of the draw.
+
+    Raises
+    ------
+    DataError
+        When there is no such moment.
+    """
+    inside = (occasions.target_ms >= from_ms) & (occasions.target_ms < until_ms)
+    moments = np.flatnonzero(inside)
+    if len(moments) == 0:
+        raise DataError(
+            f"{dataset.name}: no user has both a history and a new item between {from_ms} and {until_ms} ms; "
+            "expected at least one: use a longer log"
+        )
+    if len(moments) > limit:
+        users, counts = np.unique(occasions.user[moments], return_counts=True)
+        order = np.random.default_rng(seed).permutation(len(users))
+        enough = int(np.searchsorted(np.cumsum(counts[order]), limit)) + 1
+        moments = moments[np.isin(occasions.user[moments], users[order[:enough]])]
+    published_ms = np.full(len(dataset.table.item_ids), np.iinfo(np.int64).max)
+    for item in dataset.items:
+        published_ms[dataset.table.row(item.item_id)] = item.published_at_ms
+    return Task(dataset, occasions, moments, published_ms)
