@@ -18,7 +18,6 @@ import typeguard
 @contextmanager
 def _without_type_checks() -> Iterator[None]:
     checked = typeguard.typechecked
-    # typeguard does the same itself for a class without annotations: hand back what came in.
     typeguard.typechecked = _unchecked
     try:
         yield
