@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, cast
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import faust
-from faust.streams import Stream
 from faust.types import TP, EventT, StreamT
 from mode import CrashingSupervisor
 
+from streams.batches import MicroBatches
 from streams.flow import Record
 from streams.runtime import Runtime
 from streams.topics import ITEMS, USER_TOPICS
@@ -22,36 +23,35 @@ LAG_INTERVAL_S = 1.0
 
 
 def add_agents(app: faust.App, runtime: Runtime) -> None:
-    """Declare the agents and timers of a worker.
+    """Declare the agents and the periodic tasks of a worker.
 
-    A failed batch crashes the worker and is delivered again: nothing is acknowledged before its writes are done.
     Keys and values stay bytes, because a decoding error inside Faust would end the stream in silence.
     """
-    settings = runtime.settings
     items = app.topic(ITEMS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     events = app.topic(*USER_TOPICS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-
     taken: dict[TP, int] = {}
 
-    async def acknowledge(stream: StreamT[Any], batch: Sequence[EventT[bytes]]) -> None:
-        for event in batch:
-            await stream.ack(event)
-            taken[event.message.tp] = event.message.offset + 1
+    async def process_items(batch: Sequence[EventT[bytes]]) -> None:
+        await runtime.started()
+        await runtime.catalogue_flow.process(_records(batch))
+        taken.update((event.message.tp, event.message.offset + 1) for event in batch)
+
+    async def process_events(batch: Sequence[EventT[bytes]]) -> None:
+        await runtime.ready()
+        await runtime.flow.process(_records(batch))
+        taken.update((event.message.tp, event.message.offset + 1) for event in batch)
+
+    item_batches = MicroBatches(ITEM_BATCH, process_items)
+    event_batches = MicroBatches(runtime.settings.batch_max, process_events)
 
     async def items_into_catalogue(stream: StreamT[Any]) -> None:
-        async for batch in _batches(stream, ITEM_BATCH, 0.05):
-            await runtime.ready()
-            await runtime.catalogue_flow.process(_records(batch))
-            await acknowledge(stream, batch)
+        await item_batches.gather(stream)
 
     async def events_into_lists(stream: StreamT[Any]) -> None:
-        async for batch in _batches(stream, settings.batch_max, settings.batch_within_s):
-            await runtime.ready()
-            await runtime.flow.process(_records(batch))
-            await acknowledge(stream, batch)
+        await event_batches.gather(stream)
 
     async def publish_item_features() -> None:
-        await runtime.ready()
+        await runtime.started()
         await runtime.flow.refresh_catalogue()
         owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == ITEMS}
         await runtime.catalogue_flow.encode_again(owned)
@@ -60,19 +60,30 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
     async def observe_lag() -> None:
         lags = dict.fromkeys((*USER_TOPICS, ITEMS), 0)
         for tp in app.consumer.assignment():
-            lags[tp.topic] += max(0, app.consumer.highwater(tp) - taken[tp]) if tp in taken else 0
+            # Unknown until the first fetch answers.
+            end = app.consumer.highwater(tp)
+            if end is not None and tp in taken:
+                lags[tp.topic] += max(0, end - taken[tp])
         for topic, lag in lags.items():
             runtime.metrics.lag.labels(topic).set(lag)
 
     app.agent(items, supervisor_strategy=CrashingSupervisor)(items_into_catalogue)
     app.agent(events, supervisor_strategy=CrashingSupervisor)(events_into_lists)
-    app.timer(PUBLISH_INTERVAL_S)(publish_item_features)
-    app.timer(LAG_INTERVAL_S)(observe_lag)
+    app.task(item_batches.run)
+    app.task(event_batches.run)
+    app.task(_every(PUBLISH_INTERVAL_S, publish_item_features))
+    app.task(_every(LAG_INTERVAL_S, observe_lag))
 
 
-def _batches(stream: StreamT[Any], most: int, within_s: float) -> AsyncIterator[Sequence[EventT[bytes]]]:
-    """Events in groups, none of them acknowledged: ``take`` would acknowledge a batch even when its body raised."""
-    return cast("Stream[EventT[bytes]]", stream).noack_take(most, within=within_s)
+def _every(interval_s: float, call: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """Repeat a call with a pause after each; a late one is no reason to hurry the next."""
+
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            await call()
+
+    return repeat
 
 
 def _records(batch: Sequence[EventT[bytes]]) -> list[Record]:

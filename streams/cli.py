@@ -6,9 +6,9 @@ one JSON document on stdout and nothing else.
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -19,15 +19,10 @@ import msgspec
 import typer
 
 from deploy.local import Launcher, LauncherError
-from feature_repo.sources import SOURCES, SourceError, open_source
-from scorer.bundle import BundleError
-from streams import answers, console
-from streams.replay import Pace, ReplayError, checkpoint_path, replay
-from streams.run_files import running_workers
-from streams.settings import Settings, SettingsError
-from streams.store import StoreError
-from streams.supervisor import Supervisor, WorkerFailed
-from streams.topics import TopicError
+from streams import console
+from streams.settings import Settings
+
+# The rest is imported by the verb that needs it: Faust, Feast and the drivers take seconds to import.
 
 app = typer.Typer(
     name="lastclick",
@@ -38,17 +33,8 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-EXPECTED_ERRORS = (
-    LauncherError,
-    SettingsError,
-    SourceError,
-    StoreError,
-    TopicError,
-    ReplayError,
-    WorkerFailed,
-    BundleError,
-    answers.NoAnswer,
-)
+OUR_PACKAGES = ("deploy", "feature_repo", "scorer", "streams", "training")
+SOURCES_HELP = "Name of a source: shop (simulated) or online-retail."
 
 
 @app.command()
@@ -70,6 +56,8 @@ def down() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show what runs here: servers, workers, and the models they serve. Exit code 1 when a server does not answer."""
+    from streams.run_files import running_workers
+
     settings = Settings.from_environment()
     seen = Launcher(settings.home, console.say).status()
     workers = running_workers(settings.run)
@@ -92,6 +80,8 @@ def worker(
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=64, help="Worker processes on this machine.")] = 1,
 ) -> None:
     """Run workers until Ctrl-C: events in, lists out. One that crashes is started again."""
+    from streams.supervisor import Supervisor
+
     settings = addressed_settings()
     supervisor = Supervisor(settings, count, console.say)
     for signal_number in (signal.SIGINT, signal.SIGTERM):
@@ -107,7 +97,7 @@ def worker(
 
 @app.command("replay")
 def replay_command(
-    source: Annotated[str, typer.Argument(help=f"One of: {', '.join(sorted(SOURCES))}.")],
+    source: Annotated[str, typer.Argument(help=SOURCES_HELP)],
     path: Annotated[Path | None, typer.Argument(help="The log's file, for a source that reads one.")] = None,
     rate: Annotated[float | None, typer.Option(help="Events per second.")] = None,
     speedup: Annotated[float | None, typer.Option(help="Times event time: 3600 sends an hour in a second.")] = None,
@@ -121,6 +111,9 @@ def replay_command(
 
     Without --rate or --speedup, as fast as the broker takes them. An interrupted replay goes on where it ended.
     """
+    from feature_repo.sources import open_source
+    from streams.replay import Pace, checkpoint_path, replay
+
     settings = addressed_settings()
     options = {key: value for key, value in (("days", days), ("seed", seed)) if value is not None}
     opened = open_source(source, path, **options)
@@ -132,7 +125,7 @@ def replay_command(
             opened, settings, Pace(rate, speedup), checkpoint=place, limit=limit, progress=progress, stop=stopped
         )
     if as_json:
-        console.print_json(dataclasses.asdict(done) | {"events": done.events})
+        console.print_json(msgspec.to_builtins(done) | {"events": done.events})
     else:
         console.print_replayed(done)
 
@@ -142,8 +135,9 @@ def recommend(
     user_id: Annotated[str, typer.Argument(metavar="USER", help="A user_id.")], as_json: AsJson = False
 ) -> None:
     """Print a user's list: titles, scores, reasons, and the event that caused it."""
-    settings = addressed_settings()
-    answer = answers.recommendation(settings, user_id)
+    from streams import answers
+
+    answer = answers.recommendation(addressed_settings(), user_id)
     if as_json:
         console.print_json(msgspec.to_builtins(answer))
     else:
@@ -155,6 +149,8 @@ def features(
     user_id: Annotated[str, typer.Argument(metavar="USER", help="A user_id.")], as_json: AsJson = False
 ) -> None:
     """Print a user's features, read back through Feast."""
+    from streams import answers
+
     values = answers.features(addressed_settings(), user_id)
     if as_json:
         console.print_json({"user_id": user_id, "features": values})
@@ -191,11 +187,16 @@ def addressed_settings() -> Settings:
 
 def main() -> None:
     """Run the command line."""
+    # kafka-python reads its message schemas through an API that Python 3.11 deprecates.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"kafka\.|importlib\.")
     for entry in entry_points(group="lastclick.commands"):
         entry.load()(app)
     try:
         app()
-    except EXPECTED_ERRORS as error:
+    except Exception as error:
+        # Our own exceptions are written for people. Any other is a defect, and keeps its traceback.
+        if type(error).__module__.partition(".")[0] not in OUR_PACKAGES:
+            raise
         sys.stderr.write(f"lastclick: {error}\n")
         sys.exit(1)
 

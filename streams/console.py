@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console
@@ -13,9 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from deploy.local import Status
-from streams.answers import Recommendation
-from streams.replay import Replayed
-from streams.run_files import WorkerRun
+
+if TYPE_CHECKING:
+    from streams.answers import Recommendation
+    from streams.replay import Replayed
+    from streams.run_files import WorkerRun
 
 stdout = Console()
 stderr = Console(stderr=True)

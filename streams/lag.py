@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
 from streams.settings import Settings
+
+COORDINATOR_ATTEMPTS = 50
+COORDINATOR_WAIT_S = 0.2
 
 
 class GroupLag:
@@ -29,7 +34,7 @@ class GroupLag:
 
     def members(self) -> int:
         """Workers that the group has now."""
-        described = self._admin.describe_groups([self._group])
+        described = _when_coordinated(lambda: self._admin.describe_groups([self._group]))
         return sum(len(group["members"]) for group in described.values())
 
     def by_topic(self, topics: Sequence[str]) -> dict[str, int]:
@@ -40,7 +45,7 @@ class GroupLag:
             for partition in topic["partitions"]
         ]
         ends = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-        committed = self._admin.list_group_offsets({self._group: partitions})[self._group]
+        committed = _when_coordinated(lambda: self._admin.list_group_offsets({self._group: partitions}))[self._group]
         lags = dict.fromkeys(topics, 0)
         for partition, end in ends.items():
             offset = committed[partition].offset if partition in committed else 0
@@ -50,3 +55,13 @@ class GroupLag:
     def close(self) -> None:
         """Close the connection."""
         self._admin.close()
+
+
+def _when_coordinated(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Result of ``call``; a broker that has just started makes its group coordinator at the first question."""
+    for _attempt in range(COORDINATOR_ATTEMPTS):
+        try:
+            return call()
+        except (CoordinatorNotAvailableError, NotCoordinatorError, CoordinatorLoadInProgressError):
+            time.sleep(COORDINATOR_WAIT_S)
+    return call()

@@ -49,6 +49,7 @@ class Popularity:
         self._score_at: dict[str, tuple[float, int]] = {}
         # The event loop counts, other threads read.
         self._lock = threading.Lock()
+        self._scoring = threading.Lock()
         self.now_ms = 0
 
     def count(self, event: Event, position: Position) -> None:
@@ -96,19 +97,20 @@ class Popularity:
         return merge([self._counts[item_id, partition] for partition in sorted(self._partitions.get(item_id, ()))])
 
     def scores(self, catalogue: Catalogue) -> npt.NDArray[np.float32]:
-        """Decayed popularity of each catalogue row at the newest event's time: float32 [R]; for one thread."""
-        with self._lock:
-            outdated, self._outdated = self._outdated, set()
-            now_ms = self.now_ms
-        for item_id in outdated:
-            self._score_at[item_id] = (popularity(self.state(item_id), now_ms), now_ms)
-        scores = np.zeros(len(catalogue.in_stock), np.float32)
-        for item_id, (score, at_ms) in self._score_at.items():
-            row = catalogue.table.row(item_id)
-            if row != UNKNOWN_ROW:
-                # All decay alike: an item that nobody touched needs no second look at its buckets.
-                days = now_ms // DAY_MS - at_ms // DAY_MS
-                scores[row] = score * 0.5 ** (days / POPULARITY_HALF_LIFE_DAYS)
+        """Decayed popularity of each catalogue row at the newest event's time: float32 [R]."""
+        with self._scoring:
+            with self._lock:
+                outdated, self._outdated = self._outdated, set()
+                now_ms = self.now_ms
+            for item_id in outdated:
+                self._score_at[item_id] = (popularity(self.state(item_id), now_ms), now_ms)
+            scores = np.zeros(len(catalogue.in_stock), np.float32)
+            for item_id, (score, at_ms) in self._score_at.items():
+                row = catalogue.table.row(item_id)
+                if row != UNKNOWN_ROW:
+                    # All decay alike: an item that nobody touched needs no second look at its buckets.
+                    days = now_ms // DAY_MS - at_ms // DAY_MS
+                    scores[row] = score * 0.5 ** (days / POPULARITY_HALF_LIFE_DAYS)
         return scores
 
     def _note(self, item_id: str, ms: int) -> None:

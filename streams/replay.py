@@ -137,7 +137,6 @@ def replay(
         client_id="lastclick-replay",
         linger_ms=5,
         batch_size=64 * 1024,
-        buffer_memory=64 * 1024 * 1024,
     )
     try:
         if not place.events:

@@ -18,13 +18,17 @@ from streams.catalogue import Catalogue
 from streams.catalogue_flow import CatalogueFlow
 from streams.compacted import CompactedTopic
 from streams.flow import Flow, Models, Produce
+from streams.lag import GroupLag
 from streams.metrics import Metrics
 from streams.popularity import Popularity
 from streams.settings import Settings
 from streams.store import Store
-from streams.topics import CATALOGUE, ITEM_COUNTS, USER_TOPICS, create_topics
+from streams.topics import CATALOGUE, ITEM_COUNTS, ITEMS, USER_TOPICS, create_topics
 
 log = logging.getLogger(__name__)
+
+ITEMS_TIMEOUT_S = 120.0
+"""Seconds for which a starting worker leaves events waiting until the items that came before them are known."""
 
 Model = TypeVar("Model")
 
@@ -52,9 +56,9 @@ class Runtime:
         self._text_encoder = text_encoder
         self._epoch_us = epoch_us
         self._readers: list[CompactedTopic] = []
-        self._ready = asyncio.Event()
+        self._started = asyncio.Event()
         self._counts_current = False
-        self._started = False
+        self._catalogue_current = False
         self.flow: Flow
         self.catalogue_flow: CatalogueFlow
 
@@ -110,17 +114,38 @@ class Runtime:
             self._readers.append(reader)
             await reader.start()
         self.catalogue.refresh()
-        self._started = True
-        self._ready.set()
-        log.info("ready: %d items in the catalogue", len(self.catalogue))
+        self._started.set()
+        log.info("started: %d items in the catalogue", len(self.catalogue))
+
+    async def started(self) -> None:
+        """Return when the flows are there; items may be processed."""
+        await self._started.wait()
 
     async def ready(self) -> None:
-        """Return when batches may be processed: at once, but after a start or a change of partitions."""
-        await self._ready.wait()
+        """Return when events may be processed: at once, but after a start or a change of partitions."""
+        await self._started.wait()
         if not self._counts_current:
             # Whoever had these partitions before has published their counts; have them before counting on.
             self._counts_current = True
             await self._readers[1].caught_up()
+        if not self._catalogue_current:
+            await self._take_waiting_items()
+            self._catalogue_current = True
+
+    async def _take_waiting_items(self) -> None:
+        """Return when the items that waited at the start are in the catalogue, so that the first lists know them."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + ITEMS_TIMEOUT_S
+        while await loop.run_in_executor(None, self._items_waiting):
+            if loop.time() > deadline:
+                log.warning("items are still waiting after %.0f s; going on without them", ITEMS_TIMEOUT_S)
+                return
+            await asyncio.sleep(0.2)
+        await self._readers[0].caught_up()
+
+    def _items_waiting(self) -> int:
+        with GroupLag(self.settings) as group:
+            return group.by_topic([ITEMS])[ITEMS]
 
     def all_models(self) -> dict[str, Recommender | Sentiment | TextEncoder]:
         """The models this worker serves, by the name of their bundle."""
@@ -133,7 +158,7 @@ class Runtime:
     def partitions_changed(self, partitions: Iterable[int]) -> None:
         """Forget what was read under the former ownership of these partitions of the user topics."""
         self._counts_current = False
-        if self._started:
+        if self._started.is_set():
             self.flow.cache.drop_partitions(partitions)
             self.catalogue_flow.partitions_changed()
 
@@ -141,7 +166,7 @@ class Runtime:
         """Stop readers and threads, and close the stores."""
         for reader in self._readers:
             await reader.stop()
-        if self._started:
+        if self._started.is_set():
             self.flow.close()
             self.catalogue_flow.close()
         self.online.close()

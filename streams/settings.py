@@ -47,9 +47,6 @@ class Settings:
     batch_max: int = 400
     """Most events in one micro-batch."""
 
-    batch_within_s: float = 0.01
-    """Seconds a micro-batch waits for company when events are few."""
-
     cached_users: int = 50_000
     """Most user states that a worker keeps in memory; the rest are read again when they come back."""
 
@@ -122,7 +119,6 @@ class Settings:
             ("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
             ("partitions", 1 <= self.partitions <= 10_000, "1 to 10000"),
             ("batch_max", 1 <= self.batch_max <= 10_000, "1 to 10000"),
-            ("batch_within_s", 0 < self.batch_within_s <= 10, "more than 0 and at most 10 seconds"),
             ("list_size", 1 <= self.list_size <= 500, "1 to 500"),
             ("category_share", 0 < self.category_share <= 1, "more than 0 and at most 1"),
             ("cached_users", self.cached_users >= 1, "at least 1"),

@@ -6,13 +6,12 @@ Run by `streams.supervisor`; ``python -m streams.worker NUMBER`` by hand.
 from __future__ import annotations
 
 import ctypes
-import logging
-import logging.handlers
+import logging.config
 import os
 import signal
 import sys
 import time
-from pathlib import Path
+from typing import Any
 
 import faust
 
@@ -49,7 +48,7 @@ def run(settings: Settings, instance: int) -> None:
 
     app.task(tell_ready)
     worker = faust.Worker(
-        app, loglevel="WARN", redirect_stdouts=False, logging_config={"version": 1, "incremental": True}
+        app, loglevel="WARN", redirect_stdouts=False, logging_config=logging_config(settings, instance)
     )
     try:
         worker.execute_from_commandline()
@@ -61,7 +60,8 @@ def main() -> None:
     """Run the worker of the number given on the command line."""
     _die_with_parent()
     settings, instance = Settings.from_environment(), int(sys.argv[1])
-    _log_to_file(settings.logs / f"worker-{instance}.log")
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    logging.config.dictConfig(logging_config(settings, instance))
     try:
         run(settings, instance)
     except (TopicError, StoreError, BundleError, DeviceError) as error:
@@ -76,12 +76,25 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _log_to_file(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("streams").setLevel(logging.INFO)
+def logging_config(settings: Settings, instance: int) -> dict[str, Any]:
+    """Logging of a worker, as `logging.config.dictConfig` takes it: one file, bounded, warnings and our own words."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "handlers": {
+            "file": {
+                "class": "logging.handlers.RotatingFileHandler",
+                "formatter": "line",
+                "filename": str(settings.logs / f"worker-{instance}.log"),
+                "maxBytes": LOG_BYTES,
+                "backupCount": LOG_FILES,
+            }
+        },
+        "root": {"level": "WARNING", "handlers": ["file"]},
+        # kafka-python warns whenever a busy machine keeps it waiting for a tenth of a second.
+        "loggers": {"streams": {"level": "INFO"}, "kafka.net": {"level": "ERROR"}},
+    }
 
 
 if __name__ == "__main__":
