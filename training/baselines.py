@@ -65,6 +65,23 @@ def last_category(dataset: Dataset, occasions: Occasions, until_ms: int, days: f
     return score
 
 
+def recently_seen(dataset: Dataset, occasions: Occasions, until_ms: int, history: int = 50) -> Scorer:
+    """Score a user's newest items, the newest first, then all others by popularity."""
+    shares = popularity(dataset, until_ms)
+    interactions = dataset.interactions
+
+    def score(moments: NDArray[np.int64]) -> NDArray[np.float32]:
+        scores = np.tile(shares, (len(moments), 1))
+        for place, occasion in enumerate(moments):
+            start = interactions.starts[occasions.user[occasion]]
+            end = occasions.end[occasion]
+            seen = interactions.rows[max(start, end - history) : end]
+            scores[place, seen] = np.arange(len(seen)) + 2.0  # the later of two wins
+        return scores
+
+    return score
+
+
 def neighbours(
     dataset: Dataset, occasions: Occasions, until_ms: int, history: int = 20, damping: float = 20.0
 ) -> Scorer:

@@ -7,7 +7,7 @@ features of a user at an event, and whether a purchase follows within 24 hours.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ from scorer.encoder import EncodedEntries, encode_entries
 from scorer.item_table import ItemTable
 
 DAY_MS = 86_400_000
+_TOLD_EVERY = 50_000
 PURCHASE = ACTIONS.index("purchase")
 
 
@@ -137,7 +138,13 @@ class _Drawn:
     features: NDArray[np.float32]
 
 
-def read_dataset(source: Source, *, max_examples: int = 30_000, seed: int = 0) -> Dataset:
+def read_dataset(
+    source: Source,
+    *,
+    max_examples: int = 30_000,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Dataset:
     """Replay a source into a data set.
 
     An example is drawn at each event with the same probability, since serving scores a user after each event. What
@@ -151,6 +158,8 @@ def read_dataset(source: Source, *, max_examples: int = 30_000, seed: int = 0) -
         About how many propensity examples to draw at most.
     seed
         Of the draw.
+    progress
+        Is told a line every 50,000 events.
 
     Raises
     ------
@@ -165,7 +174,9 @@ def read_dataset(source: Source, *, max_examples: int = 30_000, seed: int = 0) -
     users: dict[str, _User] = defaultdict(_User)
     drawn: list[_Drawn] = []
     first_ms, last_ms = 0, 0
-    for _, event in source.events():
+    for number, (_, event) in enumerate(source.events(), start=1):
+        if number % _TOLD_EVERY == 0:
+            progress(f"{number:,} events replayed{'' if events is None else f' of {events:,}'}")
         user = users[event.user_id]
         if user.drawn and event.occurred_at_ms > user.state.newest_ms:
             drawn.append(_draw(event.user_id, user, catalogue))

@@ -66,21 +66,11 @@ class Task:
             found.append(top_rows(scores, LIST_LENGTH))
         return np.concatenate(found)
 
-    def figures(self, lists: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None) -> Figures:
-        """Measure lists, int64 [Q, 10], at all moments or at the chosen ones, bool [Q]."""
-        chosen = np.ones(len(self.moments), dtype=bool) if chosen is None else chosen
-        targets = [self.occasions.targets_of(int(occasion)) for occasion in self.moments[chosen]]
-        if not targets:
-            return Figures(0.0, 0.0, 0)
-        lists = lists[chosen]
+    def measure(self, scorer: Scorer) -> Figures:
+        """Measure the lists that `scorer` makes at these moments."""
+        lists = self.lists(scorer)
+        targets = [self.occasions.targets_of(int(occasion)) for occasion in self.moments]
         return Figures(float(hit_rate(lists, targets).mean()), float(ndcg(lists, targets).mean()), len(targets))
-
-    def first_of_user(self) -> NDArray[np.bool_]:
-        """Mark each user's first moment, the only one made without anything from the span: bool [Q]."""
-        user = self.occasions.user[self.moments]
-        first = np.ones(len(user), dtype=bool)
-        first[1:] = np.diff(user) != 0
-        return first
 
     def _excluded(self, occasion: int) -> NDArray[np.int64]:
         """Give the rows of what was bought, of what is looked at, and of the unknown item."""
@@ -99,6 +89,7 @@ def ranking_task(
     until_ms: int,
     *,
     limit: int,
+    first_only: bool = False,
     seed: int = 0,
 ) -> Task:
     """Find the moments whose targets come in [`from_ms`, `until_ms`).
@@ -110,7 +101,9 @@ def ranking_task(
     from_ms, until_ms
         The span, ms since the epoch.
     limit
-        Most moments; where there are more, users are drawn at random, each with all their moments.
+        Most moments; where there are more, they are drawn at random.
+    first_only
+        Whether to keep each user's first moment only: the one that knows nothing of the span.
     seed
         Of the draw.
 
@@ -126,11 +119,10 @@ def ranking_task(
             f"{dataset.name}: no user has both a history and a new item between {from_ms} and {until_ms} ms; "
             "expected at least one: use a longer log"
         )
+    if first_only:
+        moments = moments[np.append(True, np.diff(occasions.user[moments]) != 0)]
     if len(moments) > limit:
-        users, counts = np.unique(occasions.user[moments], return_counts=True)
-        order = np.random.default_rng(seed).permutation(len(users))
-        enough = int(np.searchsorted(np.cumsum(counts[order]), limit)) + 1
-        moments = moments[np.isin(occasions.user[moments], users[order[:enough]])]
+        moments = np.sort(np.random.default_rng(seed).choice(moments, limit, replace=False))
     published_ms = np.full(len(dataset.table.item_ids), np.iinfo(np.int64).max)
     for item in dataset.items:
         published_ms[dataset.table.row(item.item_id)] = item.published_at_ms

