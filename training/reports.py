@@ -46,7 +46,7 @@ def print_sentiment(report: SentimentReport) -> None:
         floor = [f"{report.floor[name]:.4f}" if name in report.floor else ""] if report.floor else []
         table.add_row(name, f"{value:.4f}", *floor)
     console.print(
-        f"{report.file}, part {report.part}: {report.texts:,} texts, skipped {sum(report.skipped.values()):,}"
+        f"{report.source}, part {report.part}: {report.texts:,} texts, skipped {sum(report.skipped.values()):,}"
     )
     console.print(table)
     console.print(f"{report.milliseconds_per_text:.2f} ms a text; bundle {report.version}")

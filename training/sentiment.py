@@ -13,12 +13,12 @@ from scorer.bundle import Manifest
 from scorer.sentiment import LABELS
 from scorer.tokenise import TOKENS_VERSION
 from training.minilm import NAME
-from training.sentiment_evaluation import SentimentReport, evaluate
+from training.sentiment_evaluation import SentimentReport, evaluate, evaluate_simulated
 from training.sentiment_model import SHIPPED_WEIGHTS, SentimentWeights, load_model
 from training.sentiment_training import TrainSettings, train
 from training.text_export import TextExport, export_bundle
 
-__all__ = ["SHIPPED_WEIGHTS", "SentimentReport", "TrainSettings", "build", "evaluate", "train"]
+__all__ = ["SHIPPED_WEIGHTS", "SentimentReport", "TrainSettings", "build", "evaluate", "evaluate_simulated", "train"]
 
 _GOLDEN_TEXTS = (
     "Love it, fits perfectly and the fabric is so soft. I wear it all the time!",

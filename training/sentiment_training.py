@@ -47,7 +47,7 @@ class TrainSettings:
         AdamW's.
     dropout
         Share of a text's vector dropped before the heads. None inside the encoder: on a CPU drawing it takes
-        a quarter of a step, and three epochs of thin adapters don't overfit.
+        a quarter of a step, and two epochs of thin adapters don't overfit.
     max_tokens
         Tokens read of a text: the longest clothing review has about 150.
     recommended_weight
@@ -59,7 +59,7 @@ class TrainSettings:
     """
 
     rank: int = 8
-    epochs: int = 3
+    epochs: int = 2
     batch: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
