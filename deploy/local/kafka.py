@@ -9,6 +9,7 @@ import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from deploy.local.errors import LauncherError
 from deploy.local.java import COMMON_OPTIONS, java_executable, write_arguments
@@ -116,17 +117,18 @@ def render_properties(data: Path, ports: Mapping[str, int]) -> str:
         "advertised.listeners": f"PLAINTEXT://{clients}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "controller.quorum.voters": f"1@{controller}",
-        "log.dirs": str(data).replace("\\", "\\\\"),
+        "log.dirs": _property_text(str(data)),
     }
     return "".join(f"{key}={value}\n" for key, value in {**SETTINGS, **addresses}.items())
 
 
 def render_logging(log: Path) -> str:
     """Text of `log4j2.xml`: warnings and errors into a file rolled at 5 MB, three old ones kept."""
+    name = escape(str(log), {'"': "&quot;"})
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="ERROR" shutdownHook="disable">
   <Appenders>
-    <RollingFile name="file" fileName="{log}" filePattern="{log}.%i">
+    <RollingFile name="file" fileName="{name}" filePattern="{name}.%i">
       <PatternLayout pattern="%d{{ISO8601}} %-5p %c{{1}} [%t] %m%n"/>
       <Policies><SizeBasedTriggeringPolicy size="5MB"/></Policies>
       <DefaultRolloverStrategy max="3"/>
@@ -137,6 +139,12 @@ def render_logging(log: Path) -> str:
   </Loggers>
 </Configuration>
 """
+
+
+def _property_text(text: str) -> str:
+    """Escape what a Java properties file, read as Latin-1, would take for something else."""
+    escaped = text.replace("\\", "\\\\")
+    return "".join(each if each.isascii() else f"\\u{ord(each):04x}" for each in escaped)
 
 
 def _format(arguments: Path, options: Sequence[str], properties: Path) -> None:

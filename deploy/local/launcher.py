@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +37,8 @@ class Launcher:
         Told what is going on, a short line at a time, from several threads.
     environment : mapping of str to str, optional
         Where LASTCLICK_KAFKA and LASTCLICK_CASSANDRA are read; `os.environ` when not given.
+    servers : sequence of Server
+        A Kafka and a Cassandra.
     """
 
     def __init__(
@@ -44,11 +46,12 @@ class Launcher:
         home: Path,
         progress: Callable[[str], None] = lambda message: None,
         environment: Mapping[str, str] | None = None,
+        servers: Sequence[Server] = SERVERS,
     ) -> None:
         self.home = Path(home).expanduser().resolve()
         self._progress = progress
         given = os.environ if environment is None else environment
-        self._nodes = {server.name: Node(server, self.home, progress, given) for server in SERVERS}
+        self._nodes = {server.name: Node(server, self.home, progress, given) for server in servers}
 
     def up(self) -> Addresses:
         """Start whatever does not run yet, and return when every server answers its protocol.
@@ -66,7 +69,7 @@ class Launcher:
         """
         with self._locked():
             cancelled = threading.Event()
-            with ThreadPoolExecutor(len(SERVERS), thread_name_prefix="launcher") as pool:
+            with ThreadPoolExecutor(len(self._nodes), thread_name_prefix="launcher") as pool:
                 futures = {name: pool.submit(node.up, cancelled) for name, node in self._nodes.items()}
                 try:
                     done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
@@ -90,7 +93,7 @@ class Launcher:
         return Status(home=self.home, servers=tuple(answers))
 
     def _each(self, action: Callable[[Node], ServerStatus | None]) -> list[ServerStatus]:
-        with ThreadPoolExecutor(len(SERVERS), thread_name_prefix="launcher") as pool:
+        with ThreadPoolExecutor(len(self._nodes), thread_name_prefix="launcher") as pool:
             return [answer for answer in pool.map(action, self._nodes.values()) if answer is not None]
 
     @contextmanager

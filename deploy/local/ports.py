@@ -27,11 +27,11 @@ def choose_ports(usual: Mapping[str, int]) -> dict[str, int]:
     Parameters
     ----------
     usual : mapping of str to int
-        Purpose to usual port.
+        Purpose to usual port; 0 asks for any free one.
     """
     chosen: dict[str, int] = {}
     for purpose, port in usual.items():
-        free = port not in chosen.values() and is_free(port)
+        free = port != 0 and port not in chosen.values() and is_free(port)
         chosen[purpose] = port if free else _any_free_port(set(chosen.values()) | set(usual.values()))
     return chosen
 

@@ -1,0 +1,128 @@
+"""The launcher with the real servers: one home through a first start, kill -9 and another start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+from cassandra.cluster import Cluster
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from deploy.local import Addresses, Launcher
+
+pytestmark = pytest.mark.integration
+
+ROWS = 200
+
+
+@dataclass
+class Home:
+    """A home whose name has a blank, and what was said while it came up."""
+
+    path: Path
+    told: list[str] = field(default_factory=list)
+
+    def launcher(self) -> Launcher:
+        # An empty environment: servers given to the other tests are none of this one's.
+        return Launcher(self.path, self.told.append, environment={})
+
+    def pids(self) -> dict[str, int]:
+        return {server.name: server.pid for server in self.launcher().status().servers if server.pid}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    made = Home(tmp_path_factory.mktemp("local servers"))
+    yield made
+    made.launcher().down()
+
+
+def write(addresses: Addresses) -> None:
+    """Write a topic with one message and a table of rows, each acknowledged."""
+    admin = KafkaAdminClient(bootstrap_servers=addresses.kafka)
+    admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=addresses.kafka, acks="all")
+    producer.send("kept", b"a message").get(timeout=30)
+    producer.close()
+    with cluster(addresses) as connected:
+        session = connected.connect()
+        session.execute(
+            "CREATE KEYSPACE kept WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
+        )
+        session.execute("CREATE TABLE kept.rows (id int PRIMARY KEY, text text)")
+        insert = session.prepare("INSERT INTO kept.rows (id, text) VALUES (?, 'a row')")
+        for number in range(ROWS):
+            session.execute(insert, (number,))
+
+
+def read(addresses: Addresses) -> tuple[list[bytes], int]:
+    """Messages of the topic and the number of rows."""
+    consumer = KafkaConsumer(bootstrap_servers=addresses.kafka, auto_offset_reset="earliest")
+    partition = TopicPartition("kept", 0)
+    consumer.assign([partition])
+    batches = consumer.poll(timeout_ms=30_000)
+    consumer.close()
+    with cluster(addresses) as connected:
+        rows = list(connected.connect().execute("SELECT id FROM kept.rows"))
+    return [message.value for message in batches[partition]], len(rows)
+
+
+def cluster(addresses: Addresses) -> Cluster:
+    host, port = addresses.cassandra.split(":")
+    return Cluster([host], port=int(port), protocol_version=5)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_servers_come_up_stay_and_recover_with_their_data(home: Home) -> None:
+    addresses = home.launcher().up()
+    pids = home.pids()
+    assert set(pids) == {"kafka", "cassandra"}
+    for pid in pids.values():
+        listening = [c for c in psutil.Process(pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+        assert {c.laddr.ip.removeprefix("::ffff:") for c in listening} == {"127.0.0.1"}
+
+    assert home.launcher().up() == addresses
+    assert home.pids() == pids
+
+    write(addresses)
+    # Right after the last acknowledgement, with no chance to flush.
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+    # Their usual ports are lost meanwhile: they come back elsewhere, with the same data.
+    with (
+        socket.create_server(("127.0.0.1", port_of(addresses.kafka))),
+        socket.create_server(("127.0.0.1", port_of(addresses.cassandra))),
+    ):
+        moved = home.launcher().up()
+    assert {moved.kafka, moved.cassandra}.isdisjoint({addresses.kafka, addresses.cassandra})
+    assert read(moved) == ([b"a message"], ROWS)
+    assert set(home.pids().values()).isdisjoint(pids.values())
+
+    pids = home.pids()
+    home.launcher().down()
+    assert not any(runs(pid) for pid in pids.values())
+    assert not any(server.pid for server in home.launcher().status().servers)
+
+
+def test_logs_are_quiet(home: Home) -> None:
+    lines = [line for log in (home.path / "logs").glob("*.log") for line in log.read_text().splitlines()]
+    assert len(lines) < 100
+    assert not [line for line in lines if " ERROR " in line]
+
+
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
