@@ -8,6 +8,7 @@ our calls are checked by mypy, and torch belongs to training.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,5 +43,6 @@ def _unchecked(target: Any = None, **options: Any) -> Any:
     return (lambda decorated: decorated) if target is None else target
 
 
-with _without_type_checks(), _without_torch():
+# Feast also puts filters of its own before everybody's, and kafka-python's deprecations on every screen.
+with _without_type_checks(), _without_torch(), warnings.catch_warnings():
     import feast  # noqa: F401

@@ -216,3 +216,7 @@ def _stop_on_interrupt() -> Iterator[Any]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    main()
