@@ -87,5 +87,6 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
     app.on_partitions_revoked.connect(on_partitions_changed, weak=False)
     app.on_before_shutdown.connect(on_before_shutdown, weak=False)
     app.task(start_runtime)
+    app.task(runtime.watch_readers)
     add_agents(app, runtime)
     return app

@@ -56,9 +56,15 @@ class CompactedTopic:
         ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
         for partition, end in ends.items():
             while await self._consumer.position(partition) < end:
-                self._raise_if_stopped()
+                if self._task is None or self._task.done():
+                    raise RuntimeError(f"topic {self._topic}: its reader has stopped, so its end is never reached")
                 async with self._moved:
-                    await asyncio.wait_for(self._moved.wait(), timeout=None)
+                    await self._moved.wait()
+
+    async def failed(self) -> None:
+        """Return never, but raise what ended the reading: a worker with a frozen catalogue must not go on."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
 
     async def stop(self) -> None:
         """Stop reading."""
@@ -67,16 +73,17 @@ class CompactedTopic:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._consumer.stop()
 
-    def _raise_if_stopped(self) -> None:
-        if self._task is not None and self._task.done():
-            self._task.result()
-            raise RuntimeError(f"topic {self._topic}: its reader stopped")
-
     async def _read(self) -> None:
-        while True:
-            batches = await self._consumer.getmany(timeout_ms=100, max_records=2000)
-            for records in batches.values():
-                for record in records:
-                    self._apply(record)
-            async with self._moved:
-                self._moved.notify_all()
+        try:
+            while True:
+                batches = await self._consumer.getmany(timeout_ms=100, max_records=2000)
+                for records in batches.values():
+                    for record in records:
+                        self._apply(record)
+                await self._notify()
+        finally:
+            await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()

@@ -117,6 +117,11 @@ class Runtime:
         self._started.set()
         log.info("started: %d items in the catalogue", len(self.catalogue))
 
+    async def watch_readers(self) -> None:
+        """Raise what ends the reading of a compacted topic."""
+        await self._started.wait()
+        await asyncio.gather(*(reader.failed() for reader in self._readers))
+
     async def started(self) -> None:
         """Return when the flows are there; items may be processed."""
         await self._started.wait()

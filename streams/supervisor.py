@@ -26,7 +26,8 @@ HEALTHY_AFTER_S = 20.0
 
 STOP_TIMEOUT_S = 20.0
 REFUSED = 2
-"""Exit code of a worker that cannot run until a person mends something: it is not started again."""
+"""Exit code of a worker that cannot run as things are. Before all workers have once been ready, that is for a person
+to mend, and ends the supervisor; later it is an outage, such as Cassandra being away, and the worker tries again."""
 
 
 class WorkerFailed(RuntimeError):
@@ -52,7 +53,7 @@ class Supervisor:
         self._report = report
         self._slots = [_Slot(instance) for instance in range(count)]
         self._stopping = threading.Event()
-        self._refused: str | None = None
+        self._been_ready = False
         self.restarts = 0
 
     def start(self) -> None:
@@ -82,7 +83,7 @@ class Supervisor:
             code = slot.process.poll()
             if code is None:
                 continue
-            if code == REFUSED:
+            if code == REFUSED and not self._been_ready:
                 self._end()
                 raise WorkerFailed(self._last_words(slot))
             ran_s = time.monotonic() - slot.started_at
@@ -116,6 +117,7 @@ class Supervisor:
                     f"{self._last_words(self._slots[0])}"
                 )
             self._stopping.wait(0.05)
+        self._been_ready = True
 
     def pids(self) -> list[int]:
         """Process ids of the workers, starting ones included."""

@@ -21,6 +21,7 @@ from streams.demo.words import shop_time
 
 HEADER_ROWS = 2
 TOP_ROWS = 9
+LABEL_COLUMNS = 13
 
 
 def screen(frame: Frame, console: Console) -> RenderableType:
@@ -79,12 +80,13 @@ def _freshness(frame: Frame, *, recent: bool) -> Text:
     if recent:
         return line.append("last 10 s", style="dim")
     met = within_target(histogram)
-    if met is None:
-        return line.append("since warm-up", style="dim")
-    targets = f"{TARGET_P50_MS:.0f} and {TARGET_P99_MS:.0f} ms"
-    return line.append(
-        f"since warm-up, target {targets} {'met' if met else 'missed'}", style="green" if met else "yellow"
-    )
+    line.append("overall", style="dim")
+    if met is not None:
+        line.append(
+            f", {'within' if met else 'over'} {TARGET_P50_MS:.0f} and {TARGET_P99_MS:.0f} ms",
+            style="green" if met else "yellow",
+        )
+    return line
 
 
 def _machinery(frame: Frame) -> Panel:
@@ -97,16 +99,16 @@ def _machinery(frame: Frame) -> Panel:
         table.add_row("workers", f"{len(frame.workers)} in all, {ready} ready")
     table.add_row("restarts", Text(str(frame.restarts), style="red" if frame.restarts else ""))
     for name, version, provider in frame.reading.models:
-        table.add_row(name, f"{version} {provider.removesuffix('ExecutionProvider')}")
+        table.add_row(name, f"{provider.removesuffix('ExecutionProvider')}  {version}")
     table.add_row("kafka", frame.kafka)
     table.add_row("cassandra", frame.cassandra)
     return Panel(table, title="workers, models, servers", height=TOP_ROWS)
 
 
 def _pairs() -> Table:
-    table = Table.grid(padding=(0, 1))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(style="dim", no_wrap=True, width=LABEL_COLUMNS)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     return table
 
 

@@ -41,6 +41,8 @@ def _propensity(followed: Followed) -> Text:
     if not followed.propensities:
         return line.append("not scored yet", style="dim")
     line.append(f"{followed.propensities[-1]:.2f} ", style="bold")
+    if len(followed.propensities) > 1:
+        line.append(f"({followed.propensities[-1] - followed.propensities[-2]:+.2f}) ", style="dim")
     line.append(sparkline(followed.propensities, 1.0), style="cyan")
     return line.append("  ▁ 0 to █ 1", style="dim")
 

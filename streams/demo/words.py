@@ -34,7 +34,7 @@ def outcome(step: Step) -> str:
     changes = (
         f"{difference.entered} new, {difference.moved} moved" if difference.entered or difference.moved else "same"
     )
-    return f"list after {step.readable_after_s * 1000:.0f} ms: {changes}"
+    return f"list in {step.readable_after_s * 1000:.0f} ms: {changes}"
 
 
 def shop_time(ms: int) -> str:
