@@ -88,9 +88,7 @@ class Packer:
         self._template = np.frombuffer(bytes(template), np.uint8)
         self._places = (np.asarray(places, np.intp)[:, None] + np.arange(4)).reshape(-1)
 
-    def pack(
-        self, numbers: npt.NDArray[np.float32], texts: Sequence[Mapping[str, str]]
-    ) -> list[PackedFeatures]:
+    def pack(self, numbers: npt.NDArray[np.float32], texts: Sequence[Mapping[str, str]]) -> list[PackedFeatures]:
         """Pack rows.
 
         Parameters

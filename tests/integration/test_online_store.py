@@ -141,6 +141,11 @@ class TestEveryStore:
         online.store.apply(list(definitions.OBJECTS))
         assert online.read_user(user_id)["clicks_1h"] == 4
 
+    def test_another_thread_may_use_it(self, online: OnlineFeatures, user_id: str) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(online.write_users, [user_row(user_id, 2)]).result()
+            assert pool.submit(online.read_user, user_id).result()["clicks_1h"] == 2
+
     def test_nothing_to_write_and_nothing_to_read_is_fine(self, online: OnlineFeatures) -> None:
         online.write_users([])
         online.write_items([])
