@@ -30,6 +30,9 @@ CHECKPOINT_S = 1.0
 AHEAD_S = 0.002
 """An event due within this time is sent now: sleeping for less costs more than it spaces."""
 
+CATCH_UP_S = 1.0
+"""After a pause (a stopped process, a busy machine), this much of it is made up for at once; the rest is lost time."""
+
 CATALOGUE_TIMEOUT_S = 300.0
 
 
@@ -59,6 +62,25 @@ class Pace:
         if self.speedup is not None:
             return (event_ms - first_ms) / 1000 / self.speedup
         return 0.0
+
+
+class Schedule:
+    """When each event is due by a pace, on the clock of ``now_s``, seconds; a long pause moves all that follows."""
+
+    def __init__(self, pace: Pace, now_s: float) -> None:
+        self._pace = pace
+        self._origin_s = now_s
+        self._first_ms: int | None = None
+
+    def due_s(self, index: int, event_ms: int, now_s: float) -> float:
+        """Time at which event number ``index`` is due, at most `CATCH_UP_S` before ``now_s``."""
+        self._first_ms = event_ms if self._first_ms is None else self._first_ms
+        due_s = self._origin_s + self._pace.due_s(index, event_ms, self._first_ms)
+        late_s = now_s - due_s - CATCH_UP_S
+        if late_s <= 0 or self._pace == Pace():
+            return due_s
+        self._origin_s += late_s
+        return due_s + late_s
 
 
 @dataclass
@@ -166,7 +188,7 @@ def _send_events(
 ) -> None:
     events = islice(source.events(), place.events, None if limit is None else place.events + limit)
     started = last_flush = time.monotonic()
-    first_ms: int | None = None
+    schedule = Schedule(pace, started)
     waiting: Counter[str] = Counter()
     failures: list[Exception] = []
 
@@ -191,8 +213,7 @@ def _send_events(
 
     index = 0
     for index, (topic, event) in enumerate(events):
-        first_ms = event.occurred_at_ms if first_ms is None else first_ms
-        due = started + pace.due_s(index, event.occurred_at_ms, first_ms)
+        due = schedule.due_s(index, event.occurred_at_ms, time.monotonic())
         while (left_s := due - time.monotonic()) > AHEAD_S and not stop():
             if time.monotonic() - last_flush >= CHECKPOINT_S:
                 acknowledged()
