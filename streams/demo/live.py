@@ -123,6 +123,7 @@ class LivePart:
             show(self.frame("ending"))
         self._raise_failures()
         moved_at, left = time.monotonic(), None
+        moved_at, left = time.monotonic(), None
         with GroupLag(self._settings) as group:
             while time.monotonic() < moved_at + DRAIN_S:
                 self._lag = group.by_topic([*USER_TOPICS, ITEMS])
@@ -130,53 +131,6 @@ class LivePart:
                     break
                 if left is None or total < left:
                     moved_at, left = time.monotonic(), total
-                interrupts.wait(TICK_S)
-                self._supervisor.check()
-                show(self.frame("draining"))
-        self._drained_s = 0.0
-
-    def send_catalogue(self, interrupts: Interrupts, tell: Callable[[str], None]) -> None:
-        """Return when the workers know every item and the first event is about to be sent."""
-        told = 0
-        while not self._shop.shop_ms:
-            interrupts.wait(TICK_S)
-            self._raise_failures()
-            known = self._meter.now.items
-            if known >= told + len(self._items) // 4:
-                told = known
-                tell(f"{known} of {len(self._items)} items have their text vectors and can be recommended")
-        self._started = time.monotonic()
-        self._rated = (self._started, 0)
-        self._broken.start()
-
-    def run(self, interrupts: Interrupts, show: Callable[[Frame], None]) -> None:
-        """Show what goes on until the time is up.
-
-        Raises
-        ------
-        Interrupted
-            When a signal ends it before.
-        """
-        while self._seconds is None or time.monotonic() < self._started + self._seconds:
-            interrupts.wait(TICK_S)
-            self._raise_failures()
-            self._broken.tick()
-            self._warm_up()
-            show(self.frame("running"))
-
-    def drain(self, interrupts: Interrupts, show: Callable[[Frame], None]) -> None:
-        """Stop sending, and return when the workers have taken everything, or have taken nothing for a minute."""
-        self._ended = time.monotonic()
-        self._sending.request_stop()
-        while not self._sending.ended:
-            interrupts.wait(TICK_S)
-            show(self.frame("ending"))
-        self._raise_failures()
-        with GroupLag(self._settings) as group:
-            while time.monotonic() < self._ended + DRAIN_S:
-                self._lag = group.by_topic([*USER_TOPICS, ITEMS])
-                if not any(self._lag.values()):
-                    break
                 interrupts.wait(TICK_S)
                 self._supervisor.check()
                 show(self.frame("draining"))
@@ -222,7 +176,7 @@ class LivePart:
             dead_letters=len(seen.dead_letters),
             last_dead_letter=f"{letter.topic}: {letter.reason}" if letter else "",
             triggers=seen.triggers.total(),
-            last_trigger=f"{trigger.user_id}: {trigger.reason}" if trigger else "",
+            last_trigger=f"{trigger.user_id} at {trigger.score:.2f}" if trigger else "",
             workers=tuple(WorkerLine(pid, pid in ready) for pid in self._supervisor.pids()),
             restarts=self._supervisor.restarts,
             kafka=self._settings.kafka,

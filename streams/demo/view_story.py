@@ -80,7 +80,7 @@ def _lists(step: Step, title: Callable[[str], str], width: int, rows: int) -> Ta
     """Both lists side by side, as far as they fit: heading, items, and what left."""
     after = step.after or ()
     difference = compare([item.item_id for item in step.before], [item.item_id for item in after])
-    reasons = {item.item_id: item.reason for item in after}
+    reasons = {item.item_id: item.reason.removeprefix("because ") for item in after}
     wide = width >= WIDE
     table = Table.grid(padding=(0, 1), expand=True)
     for ratio in (2, 2, 2) if wide else (1, 1):
