@@ -135,6 +135,8 @@ def render_logging(log: Path) -> str:
     </RollingFile>
   </Appenders>
   <Loggers>
+    <!-- A controller event that took over 2 s on a busy machine is no error of this server. -->
+    <Logger name="org.apache.kafka.controller.EventPerformanceMonitor" level="OFF"/>
     <Root level="WARN"><AppenderRef ref="file"/></Root>
   </Loggers>
 </Configuration>

@@ -17,7 +17,7 @@ from deploy.local.status import ServerStatus
 
 # A first start takes 4 s (Kafka) and 9 s (Cassandra) on two cores; a busy machine takes several times that.
 START_TIMEOUT_S = 180.0
-# A server found running may be in the middle of its start, or of a long pause.
+# A server found running may be in a long pause; one still within its start gets the rest of that time.
 FOUND_TIMEOUT_S = 30.0
 GIVEN_TIMEOUT_S = 15.0
 STOP_GRACE_S = 30.0
@@ -132,8 +132,9 @@ class Node:
         return problem
 
     def _found_answers(self, running: ServerProcess, cancelled: threading.Event) -> bool:
+        age_s = time.time() - running.started_s
         try:
-            self._await_answer(running, FOUND_TIMEOUT_S, cancelled)
+            self._await_answer(running, max(FOUND_TIMEOUT_S, START_TIMEOUT_S - age_s), cancelled)
         except LauncherError:
             if cancelled.is_set():
                 raise

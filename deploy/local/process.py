@@ -86,7 +86,7 @@ def read_record(record: Path) -> ServerProcess | None:
 
 
 def is_alive(process: ServerProcess) -> bool:
-    """Whether this very process still runs; a recycled pid and a zombie do not count."""
+    """Whether this very process still runs; a recycled pid does not count, nor a zombie that let go of all."""
     return _handle(process) is not None
 
 
@@ -170,9 +170,14 @@ def _handle(process: ServerProcess) -> psutil.Process | None:
     try:
         handle = psutil.Process(process.pid)
         same = abs(handle.create_time() - process.started_s) <= START_TOLERANCE_S
-        return handle if same and handle.status() != psutil.STATUS_ZOMBIE else None
+        return handle if same and not _is_over(handle) else None
     except psutil.NoSuchProcess:
         return None
+
+
+def _is_over(handle: psutil.Process) -> bool:
+    # A killed server's first thread is a zombie at once, while others still hold its ports and files.
+    return handle.status() == psutil.STATUS_ZOMBIE and handle.num_threads() <= 1
 
 
 def _gone_within(process: ServerProcess, seconds: float) -> bool:

@@ -129,6 +129,7 @@ def test_a_killed_server_is_started_again_and_the_other_left_alone(stand: Stand)
 
 def test_a_server_that_no_longer_listens_is_replaced(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node, "FOUND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(node, "START_TIMEOUT_S", 5.0)
     places = Places(stand.home, "kafka")
     command = [sys.executable, "-c", DEAF]
     deaf = process.start(command, places.console, stand.kafka.usual_ports, places.record)
