@@ -146,6 +146,7 @@ class Trunk(nn.Module):
         self.dropout = nn.Dropout(size.dropout)
         nn.init.normal_(self.action.weight, std=0.02)
         nn.init.normal_(self.position.weight, std=0.02)
+        nn.init.normal_(self.gap_and_price.weight, std=0.02)
         upper = torch.full((size.max_length, size.max_length), BLOCKED).triu(1)
         self.register_buffer("blocked", upper, persistent=False)
 
@@ -154,7 +155,7 @@ class Trunk(nn.Module):
         length = action.shape[1]
         numbers = torch.stack([gap, price], dim=-1) * _LOG_SCALE  # [B, L, 2]
         stream = (
-            item_vectors[..., : self.width]
+            item_vectors[..., : self.width] * math.sqrt(self.width)
             + self.action(action)
             + self.gap_and_price(numbers)
             + self.position.weight[:length]
