@@ -210,11 +210,11 @@ class Node:
         self._places.record.unlink(missing_ok=True)
 
     def _stop_unrecorded(self) -> None:
-        """Stop servers of this home whose record was lost with the launcher that started them."""
-        for pid in process.find_unrecorded(self._places.arguments):
+        """Stop this home's server and its set-up tool where a launcher died before it recorded or awaited them."""
+        for pid in process.find_unrecorded(sorted(self._places.config.glob("*.args"))):
             adopted = process.adopt(pid)
             if adopted is not None:
-                self._progress(f"{self._server.title}: stopping a forgotten one (pid {pid})")
+                self._progress(f"{self._server.title}: stopping a forgotten process (pid {pid})")
                 process.stop(adopted, STOP_GRACE_S)
 
 

@@ -134,16 +134,16 @@ def stop(process: ServerProcess, grace_s: float) -> bool:
     return False
 
 
-def find_unrecorded(arguments: Path) -> list[int]:
-    """Pids of this user's processes that run with the argument file of this home."""
-    marker = f"@{arguments}"
+def find_unrecorded(argument_files: Sequence[Path]) -> list[int]:
+    """Pids of this user's processes that run with one of the argument files of this home."""
+    markers = {f"@{path}" for path in argument_files}
     found = []
     for handle in psutil.process_iter(["pid", "uids", "cmdline", "status"]):
         uids, command = handle.info["uids"], handle.info["cmdline"]
         if uids is None or uids.real != os.getuid() or handle.info["status"] == psutil.STATUS_ZOMBIE:
             continue
-        # The shell that starts a server carries the marker for a moment too: it is never second on its line.
-        if command and len(command) == 2 and command[1] == marker:
+        # The shell that starts a server carries a marker for a moment too, but never second on its line.
+        if command and len(command) == 2 and command[1] in markers:
             found.append(int(handle.info["pid"]))
     return found
 

@@ -19,6 +19,7 @@ import pytest
 from deploy.local import Launcher, LauncherError, default_home, jars, node, process
 from deploy.local.ports import HOST, choose_ports
 from deploy.local.server import NotReady, Places
+from tests.deploy.forgotten import forgotten
 
 ANSWERING = """
 import signal, socket, sys
@@ -144,6 +145,16 @@ def test_a_stale_record_is_replaced_and_its_pid_left_alone(stand: Stand) -> None
     addresses = stand.launcher().up()
     assert addresses.kafka.endswith(f":{stand.kafka.usual_ports['clients']}")
     assert stand.pids()["kafka"] != os.getpid()
+
+
+def test_a_set_up_tool_of_a_killed_launcher_is_stopped_before_a_start(stand: Stand, tmp_path: Path) -> None:
+    arguments = Places(stand.home, "kafka").config / "format.args"
+    arguments.parent.mkdir(parents=True)
+    arguments.write_text("")
+    with forgotten(arguments, tmp_path) as pid:
+        stand.launcher().up()
+        assert not runs(pid)
+    assert any(f"forgotten process (pid {pid})" in line for line in stand.told)
 
 
 def test_down_leaves_no_process_and_may_be_repeated(stand: Stand) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 
 from deploy.local import process
 from deploy.local.process import ServerProcess
+from tests.deploy.forgotten import forgotten
 
 FOREVER = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
 STUBBORN = [
@@ -91,22 +91,13 @@ def test_no_record_counts_as_none(tmp_path: Path) -> None:
 
 
 def test_an_unrecorded_server_is_found_by_its_argument_file(tmp_path: Path) -> None:
-    arguments = tmp_path / "java.args"
-    # `cat @/path` reads below the folder `@`, where a named pipe keeps it waiting.
-    pipe = tmp_path / f"@{arguments}"
-    pipe.parent.mkdir(parents=True)
-    os.mkfifo(pipe)
-    with subprocess.Popen(["cat", f"@{arguments}"], cwd=tmp_path) as reader:
-        try:
-            while psutil.Process(reader.pid).name() != "cat":
-                os.sched_yield()
-            assert process.find_unrecorded(arguments) == [reader.pid]
-            assert process.find_unrecorded(tmp_path / "other" / "java.args") == []
-            adopted = process.adopt(reader.pid)
-            assert adopted is not None
-            assert process.is_alive(adopted)
-        finally:
-            reader.send_signal(signal.SIGKILL)
+    arguments, other = tmp_path / "java.args", tmp_path / "other" / "java.args"
+    with forgotten(arguments, tmp_path) as pid:
+        assert process.find_unrecorded([other, arguments]) == [pid]
+        assert process.find_unrecorded([other]) == []
+        adopted = process.adopt(pid)
+        assert adopted is not None
+        assert process.is_alive(adopted)
 
 
 def test_adopting_a_dead_pid_gives_nothing() -> None:
