@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from feature_repo.events import Event, Item
 from feature_repo.sources.shop.catalogue import DAY_MS, make_catalogue
+from feature_repo.sources.shop.choices import Watch
 from feature_repo.sources.shop.shoppers import make_shoppers
 from feature_repo.sources.shop.simulation import Simulation
-from feature_repo.sources.shop.visit import Watch
 from feature_repo.sources.shop.words import CATEGORIES
 
 __all__ = ["START_MS", "Shop"]

@@ -59,7 +59,7 @@ class Market:
         catalogue = self._catalogue
         self._trend *= 0.5 ** (1 / TREND_HALF_LIFE_DAYS)
         struck = self._rng.integers(len(self._trend), size=TRENDS_PER_DAY)
-        self._trend[struck] += TREND_SIZE * self._rng.exponential(size=TRENDS_PER_DAY)
+        self._trend[struck] += TREND_SIZE * np.minimum(self._rng.exponential(size=TRENDS_PER_DAY), 1.5)
         self.season = SEASON_SIZE * np.sin(2 * np.pi * self._day / SEASON_DAYS + self._phase)
         age_days = np.maximum(midnight_ms - catalogue.published_at_ms, 0) / DAY_MS
         novelty = NOVELTY_SIZE * np.exp(-age_days / NOVELTY_DAYS)

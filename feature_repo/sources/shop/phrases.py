@@ -68,7 +68,7 @@ POINTS: dict[str, tuple[str, ...]] = {
         "I have had nothing but problems with {them}.", "{it} cost{s} a lot and feel{s} like nothing.",
         "After {days} days {it} already look{s} worn.", "A seam came apart.", "There was a scratch on arrival.",
         "Hard to keep clean.", "The {material} is of poor quality.", "I won't choose {brand} again.",
-        "My {person} gave up on {them}.", "The colour faded quickly.", "It smells odd.",
+        "My {person} gave up on {them}.", "The colour faded quickly.", "{it} smell{s} odd.",
         "You get better for half the price elsewhere.", "I never thought {a} could be this bad.",
         "Uncomfortable from the first moment.", "{it} {does} not do what the description promises.",
     ),
@@ -77,7 +77,7 @@ POINTS: dict[str, tuple[str, ...]] = {
 
 MIXED_POINTS: tuple[str, ...] = (
     "The {material} is nice but the finish could be better.", "Looks lovely, feels a bit cheap.",
-    "The colour is good, the size less so.", "A little expensive, but it works.", "It does the job, slowly.",
+    "The colour is good, the size less so.", "A little expensive, but {it} work{s}.", "{it} {does} the job, slowly.",
     "Good at first, a bit worn after {days} days.", "The design is better than the quality.",
     "I like the look, not the feel.", "Cheap, and you notice, but usable.", "Not as good as my old one, not terrible.",
     "{it} work{s}, though I expected more of {brand}.", "Fine for the price, I would not pay more.",
@@ -142,8 +142,8 @@ ENDINGS: dict[str, tuple[str, ...]] = {
 """Last sentences."""
 
 SARCASM: tuple[str, ...] = (
-    "Great, another {noun} that breaks in a week.", "Well done {brand}, you fooled me.",
-    "Lovely, if you enjoy throwing money away.", "Just what I always wanted: {a} that falls apart.",
+    "Great, {a} that break{s} in a week.", "Well done {brand}, you fooled me.",
+    "Lovely, if you enjoy throwing money away.", "Just what I always wanted: {a} that fall{s} apart.",
     "Oh, wonderful, it arrived broken.",
 )  # fmt: skip
 """Praise in words only."""
@@ -159,7 +159,7 @@ TYPE_POINTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Coffee & Tea": {
         "good": ("Rich and full of flavour.", "My mornings are so much better.", "Smells wonderful."),
-        "bad": ("Tastes bitter and stale.", "The aroma is gone.", "It drips everywhere."),
+        "bad": ("Tastes bitter and stale.", "The aroma is gone.", "{it} drip{s} everywhere."),
     },
     "Clothing": {
         "good": ("Fits like a glove.", "Soft and washes well.", "True to size and flattering."),
@@ -175,23 +175,23 @@ TYPE_POINTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Garden": {
         "good": ("My garden has never looked better.", "Cuts and digs with ease.", "Everything came up within days."),
-        "bad": ("Bent in the first hard soil.", "Nothing ever came up.", "It leaks."),
+        "bad": ("Bent in the first hard soil.", "Nothing ever came up.", "{it} leak{s}."),
     },
     "Pets": {
-        "good": ("The dog is crazy about it.", "Our cat sleeps and plays with it.", "Survived a lively puppy."),
-        "bad": ("The dog won't touch it.", "Our cat ignores it completely.", "Chewed to bits within an hour."),
+        "good": ("The dog is crazy about {them}.", "Our cat sleeps and plays with {them}.", "Survived a lively puppy."),
+        "bad": ("The dog won't touch {them}.", "Our cat ignores {them} completely.", "Chewed to bits within an hour."),
     },
     "Beauty": {
         "good": ("My skin feels so soft.", "Smells divine, not too strong.", "A little goes a long way."),
         "bad": ("It gave me a rash.", "Smells of chemicals.", "Greasy, and it does nothing."),
     },
     "Toys": {
-        "good": ("The children play with it for hours.", "Robust and safe for small hands.", "Fun for all of us."),
+        "good": ("The children play with {them} for hours.", "Robust and safe for small hands.", "Fun for all of us."),
         "bad": ("The children lost interest at once.", "Pieces were missing.", "Sharp edges, not for children."),
     },
     "Electronics": {
         "good": ("The battery lasts for days.", "Crisp, clear and quick to set up.", "Connects at once, every time."),
-        "bad": ("The battery dies within an hour.", "It keeps losing the connection.", "Overheats all the time."),
+        "bad": ("The battery dies within an hour.", "{it} keep{s} losing the connection.", "Overheats all the time."),
     },
     "Sport": {
         "good": ("Great grip, even when sweaty.", "Improved my training.", "Holds up to daily workouts."),
@@ -203,3 +203,14 @@ TYPE_POINTS: dict[str, dict[str, tuple[str, ...]]] = {
 PEOPLE: tuple[str, ...] = (
     "wife", "husband", "mother", "father", "sister", "brother", "daughter", "son", "friend", "partner", "neighbour",
 )  # fmt: skip
+
+NOT_SUBSTANCES = frozenset((
+    "extra long", "refillable", "winter", "unbleached", "green", "oversized", "matte", "native", "organic", "annual",
+    "pollinator", "enriched", "wooden", "boxed", "illustrated", "light", "light steel", "stretch", "insulated",
+    "quilted", "woven", "single-origin", "dark roast", "titanium-coated", "ash-handled", "ceramic-coated", "stainless",
+    "recycled card", "linen-card", "alpaca-soft", "rubberised", "hyaluronic", "waffle", "peat-free",
+))  # fmt: skip
+"""Materials that are no substance one can speak of: such reviews say "the material"."""
+
+FULL_NAMES_ONLY = frozenset(("power bank", "watering can", "scratching post", "chopping board", "lip balm"))
+"""Names whose last word alone would mean something else."""

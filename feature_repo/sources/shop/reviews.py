@@ -18,6 +18,8 @@ NEUTRAL_BAND = 0.25
 """Moods within +-0.25 are neutral."""
 STAR_NOISE = 0.13
 SARCASM_SHARE = 0.03
+EXCLAMATION_SHARE = 0.35
+"""Share of strong first sentences that end in an exclamation mark."""
 SIDE_SHARE = 0.22
 """Share of reviews with a sentence about delivery, service or packaging, whose tone follows the mood only loosely."""
 SIDE_NOISE = 0.7
@@ -49,9 +51,12 @@ def write_review(rng: np.random.Generator, mood: float, subject: Subject) -> str
     """Write a review of `subject` in the given mood, in [-1, 1]."""
     words = _words(rng, subject)
     if mood < -0.5 and rng.random() < SARCASM_SHARE:
-        return _finish(rng, [_pick(rng, phrases.SARCASM), _pick(rng, phrases.POINTS["bad"])], words, mood)
+        return _finish(rng, [_pick(rng, phrases.SARCASM), _pick(rng, phrases.POINTS["bad"])], words)
     tone = _tone(mood)
-    sentences = [_pick(rng, phrases.OPENINGS[tone])]
+    opening = _pick(rng, phrases.OPENINGS[tone])
+    if abs(mood) > 0.6 and rng.random() < EXCLAMATION_SHARE:
+        opening = opening.rstrip(".") + "!"
+    sentences = [opening]
     points = int(rng.choice((0, 1, 2, 3), p=(0.2, 0.42, 0.28, 0.1)))
     if tone == "mixed":
         sentences += [_pick(rng, phrases.MIXED_POINTS) for _ in range(min(points, 1))]
@@ -71,7 +76,7 @@ def write_review(rng: np.random.Generator, mood: float, subject: Subject) -> str
         sentences.append(_pick(rng, phrases.ENDINGS[tone]))
     if rng.random() < 0.35:
         sentences.insert(int(rng.integers(0, 2)), _pick(rng, phrases.FACTS))
-    return _finish(rng, list(dict.fromkeys(sentences)), words, mood)
+    return _finish(rng, list(dict.fromkeys(sentences)), words)
 
 
 def labelled_reviews(seed: int, count: int) -> Iterator[tuple[str, float]]:
@@ -99,9 +104,10 @@ def _tone(mood: float) -> str:
 
 def _words(rng: np.random.Generator, subject: Subject) -> dict[str, str]:
     noun = subject.kind.noun.lower().replace("t-shirt", "T-shirt")
-    if rng.random() < 0.3 and " " in noun:
+    if rng.random() < 0.3 and " " in noun and noun not in phrases.FULL_NAMES_ONLY:
         noun = noun.split()[-1]
     plural = noun.endswith("s") and not noun.endswith(("ss", "press", "canvas"))
+    material = _pick(rng, subject.kind.materials).lower()
     return {
         "noun": noun,
         "this": f"these {noun}" if plural else f"this {noun}",
@@ -114,19 +120,17 @@ def _words(rng: np.random.Generator, subject: Subject) -> dict[str, str]:
         "it": "they" if plural else "it",
         "them": "them" if plural else "it",
         "s": "" if plural else "s",
-        "material": _pick(rng, subject.kind.materials).lower(),
+        "material": "material" if material in phrases.NOT_SUBSTANCES else material,
         "brand": subject.brand,
         "person": _pick(rng, phrases.PEOPLE),
         "days": str(int(rng.integers(2, 15))),
     }
 
 
-def _finish(rng: np.random.Generator, sentences: list[str], words: dict[str, str], mood: float) -> str:
-    """Fill the blanks, and write as people do: some without capitals, some with exclamation marks."""
+def _finish(rng: np.random.Generator, sentences: list[str], words: dict[str, str]) -> str:
+    """Fill the blanks, and write as people do: some without capitals or a last full stop."""
     filled = [sentence.format(**words) for sentence in sentences]
     filled = [sentence[0].upper() + sentence[1:] for sentence in filled]
-    if abs(mood) > 0.6 and rng.random() < 0.35:
-        filled[0] = filled[0].rstrip(".") + "!"
     text = " ".join(filled)
     habit = rng.random()
     if habit < 0.08:

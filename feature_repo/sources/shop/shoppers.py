@@ -11,13 +11,13 @@ from feature_repo.sources.shop.words import CATEGORIES
 
 FIRST_SHARE = 0.7
 """Share of the shoppers who come from the first day on; the others arrive evenly over `LAUNCH_DAYS` days."""
-SESSIONS_PER_DAY = 0.68
+SESSIONS_PER_DAY = 0.66
 """Mean over shoppers of unprompted sessions a day; chosen for 7,000 events a day from 1,500 shoppers."""
 ACTIVITY_SPREAD = 0.65
 """Standard deviation of the logarithm of a shopper's activity."""
 CATEGORY_SPREAD = 1.9
-STYLE_STRENGTH = 2.6
-BRAND_STRENGTH = 0.7
+STYLE_STRENGTH = 3.6
+BRAND_STRENGTH = 1.0
 CATEGORY_DRIFT = 0.16
 """Standard deviation of a day's step of the category taste, in logits."""
 STYLE_DRIFT = 0.10

@@ -10,11 +10,12 @@ import numpy as np
 
 from feature_repo.events import Cart, Event, Review
 from feature_repo.sources.shop.catalogue import DAY_MS, Catalogue
+from feature_repo.sources.shop.choices import Watch
 from feature_repo.sources.shop.market import Market
 from feature_repo.sources.shop.missions import MISSION_DAYS, Mission, Missions
 from feature_repo.sources.shop.reviews import Subject, stars_of, write_review
 from feature_repo.sources.shop.shoppers import Shoppers, drift
-from feature_repo.sources.shop.visit import Memory, Names, Outcome, Visit, Watch
+from feature_repo.sources.shop.visit import Memory, Names, Outcome, Visit
 from feature_repo.sources.shop.words import CATEGORIES
 
 HOUR_MS = 3_600_000

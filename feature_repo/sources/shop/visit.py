@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from feature_repo.events import Cart, Click, Event
-from feature_repo.sources.shop.catalogue import Catalogue, Floats
+from feature_repo.sources.shop.catalogue import Catalogue
+from feature_repo.sources.shop.choices import Choices, Watch
 from feature_repo.sources.shop.market import Market
-from feature_repo.sources.shop.missions import Mission, choose
-from feature_repo.sources.shop.shoppers import Shoppers, price_fit
+from feature_repo.sources.shop.missions import Mission
+from feature_repo.sources.shop.shoppers import Shoppers
 
-ATTENTION_WEIGHT = 0.9
-"""Utility of a unit of log attention, times the shopper's conformity."""
-WANDERING_WEIGHT = 0.7
-"""The same for clicks that follow no intent."""
-TYPE_WEIGHT = 2.4
-"""Utility of being the product type looked for, among the products of its category."""
-LIKENESS_WEIGHT = 1.1
-"""Utility of looking like the product clicked before."""
-SEEN_WEIGHT = -1.2
-"""Utility of each earlier click of the mission on the product, when browsing."""
-REVISIT_SHARE = 0.16
 STEP_SHARE = 0.24
 """Probability after a click of moving on to the next product type of the plan."""
 CLICKS_MEAN = 6.2
-ADD_OFFSET = -6.1
+ADD_OFFSET = -6.3
 BUY_OFFSET = -2.6
 """Inclinations to add and to buy, in logits; chosen for a base rate of 0.3 purchases within 24 hours."""
 OWNED_WEIGHT = -4.0
@@ -39,8 +28,6 @@ CART_DAYS = 4
 """A cart left this long is cleared at the next visit."""
 
 Action = Literal["add", "remove", "purchase"]
-Watch = Callable[[int, int, Floats], None]
-"""Called before each click with the shopper, the product clicked and [N] the true probability of each product."""
 
 
 @dataclass
@@ -113,24 +100,15 @@ class Visit:
     ) -> None:
         self._catalogue = catalogue
         self._rng = rng
-        self._shopper = shopper
         self._mission = mission
         self._memory = memory
         self._names = names
-        self._watch = watch
         self._now_ms = start_ms
         self._events: list[tuple[int, str, Event]] = []
         self._sensitivity = float(shoppers.price_sensitivity[shopper])
         self._decisiveness = float(shoppers.decisiveness[shopper])
-        self._wandering = float(shoppers.wandering[shopper])
-        self._hidden = np.where(catalogue.published_at_ms <= start_ms, 0.0, -np.inf)
-        style = shoppers.style[shopper] if mission.style is None else mission.style
-        liking = catalogue.style @ style + shoppers.brand_taste[shopper][catalogue.brand_of]
-        liking += price_fit(self._sensitivity, catalogue.relative_price)
-        self._fit = (liking - liking.mean()) / liking.std()
-        attention = market.attention + self._hidden
-        self._utility = liking + ATTENTION_WEIGHT * shoppers.conformity[shopper] * attention
-        self._idle = WANDERING_WEIGHT * attention
+        self._choices = Choices(catalogue, shoppers, market, rng, shopper, mission, start_ms, watch)
+        self._fit = self._choices.fit
         self._last: int | None = None
 
     def run(self) -> Outcome:
@@ -154,8 +132,7 @@ class Visit:
     def _step(self) -> None:
         """Click once, and maybe add the product to the cart or move on to the next product type."""
         mission = self._mission
-        focus = self._focus_logits()
-        product = self._choose_click(focus)
+        product = self._choices.click(self._memory.cart, self._last)
         self._look(product)
         wanted = bool(mission.plan) and self._catalogue.type_of[product] == mission.plan[0]
         if product not in self._memory.cart and self._rng.random() < self._inclination(product, wanted):
@@ -164,56 +141,6 @@ class Visit:
                 mission.plan.pop(0)
         elif wanted and self._rng.random() < STEP_SHARE and len(mission.plan) > 1:
             mission.plan.append(mission.plan.pop(0))
-
-    def _focus_logits(self) -> Floats | None:
-        """[N] utility of each product for what is looked for now; None when that is nothing in particular."""
-        mission, catalogue = self._mission, self._catalogue
-        if not mission.plan:
-            return None
-        kind = mission.plan[0]
-        near = catalogue.of_category[catalogue.types.category[kind]]
-        logits = self._utility[near] + TYPE_WEIGHT * (catalogue.type_of[near] == kind)
-        if self._last is not None:
-            logits += LIKENESS_WEIGHT * (catalogue.style[near] @ catalogue.style[self._last])
-        for product, looks in mission.looks.items():
-            place = catalogue.place_in_category[product]
-            if place < len(near) and near[place] == product:
-                logits[place] += SEEN_WEIGHT * looks
-        if mission.favourite is not None:
-            logits[catalogue.place_in_category[mission.favourite]] += 4.0
-        focus: Floats = logits
-        return focus
-
-    def _choose_click(self, focus: Floats | None) -> int:
-        candidates = self._mission.looks or self._memory.cart
-        wandering = self._wandering if focus is not None else 0.5
-        revisit = REVISIT_SHARE * (1 - wandering) if candidates else 0.0
-        draw = self._rng.random()
-        if draw < revisit or (focus is None and candidates and draw > wandering):
-            product = self._revisit(list(candidates))
-        elif draw < revisit + wandering or focus is None:
-            product = choose(self._rng, self._idle)
-        else:
-            kind = self._mission.plan[0]
-            near = self._catalogue.of_category[self._catalogue.types.category[kind]]
-            product = int(near[choose(self._rng, focus)])
-        if self._watch is not None:
-            self._report(self._watch, product, focus, wandering, revisit)
-        return product
-
-    def _revisit(self, candidates: list[int]) -> int:
-        return candidates[choose(self._rng, 1.5 * self._fit[candidates])]
-
-    def _report(
-        self, watch: Watch, product: int, focus: Floats | None, wandering: float, revisit: float
-    ) -> None:
-        idle = np.exp(self._idle - self._idle.max())
-        probabilities = wandering * idle / idle.sum()
-        if focus is not None:
-            near = self._catalogue.of_category[self._catalogue.types.category[self._mission.plan[0]]]
-            wanted = np.exp(focus - focus.max())
-            probabilities[near] += (1 - wandering - revisit) * wanted / wanted.sum()
-        watch(self._shopper, product, probabilities)
 
     def _inclination(self, product: int, wanted: bool) -> float:
         """Probability of adding the product just clicked."""
