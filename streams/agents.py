@@ -11,7 +11,7 @@ from faust.types import TP, EventT, StreamT
 from mode import CrashingSupervisor
 
 from streams.batches import MicroBatches
-from streams.flow import Record
+from streams.records import Record
 from streams.runtime import Runtime
 from streams.topics import ITEMS, USER_TOPICS
 

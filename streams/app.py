@@ -11,7 +11,7 @@ import faust
 from faust.types import TP
 
 from streams.agents import add_agents
-from streams.flow import Message
+from streams.records import Message
 from streams.runtime import Runtime
 from streams.settings import Settings
 from streams.topics import MAX_OUTPUT_BYTES, USER_TOPICS
@@ -48,6 +48,8 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
         broker=[f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
         # No tables: what a worker holds it can lose.
         store="memory://",
+        # Unused without tables, but Faust makes the folder, beside whatever the worker was started from.
+        datadir=settings.home / "faust",
         key_serializer="raw",
         value_serializer="raw",
         topic_partitions=settings.partitions,

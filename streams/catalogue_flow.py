@@ -8,21 +8,19 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import msgspec
-
-from feature_repo.events import DecodeError, Item, decode_item
+from feature_repo.events import DecodeError, Item, RemovedItem, decode_item
 from feature_repo.item_state import item_features
 from feature_repo.online import ItemFeatureRow, OnlineFeatures
 from scorer.item_text import item_text
 from scorer.text_encoder import TextEncoder
 from streams.catalogue import Catalogue, encode_record
-from streams.flow import Message, Produce, Record
 from streams.lists import ListRules, list_id, popular_list
-from streams.messages import dead_letter
+from streams.messages import refused
 from streams.metrics import Metrics
 from streams.popularity import Popularity
+from streams.records import Message, Produce, Record
 from streams.store import Store
-from streams.topics import CATALOGUE, DEAD_LETTERS
+from streams.topics import CATALOGUE
 from streams.waiting import Patience
 
 log = logging.getLogger(__name__)
@@ -53,33 +51,25 @@ class CatalogueFlow:
 
     async def process(self, records: Sequence[Record]) -> None:
         """Encode the texts of new and changed items; when this returns, every worker can read of them."""
-        items: list[Item] = []
+        # Later values of one item replace earlier ones, as compaction would; a removal is a value too.
+        newest: dict[str, Item | RemovedItem] = {}
         messages: list[Message] = []
         for record in records:
             try:
                 decoded = decode_item(record.key, record.value)
             except DecodeError as error:
-                letter = dead_letter(
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                    error.field,
-                    str(error),
-                    record.key,
-                    record.value,
-                )
-                messages.append(Message(DEAD_LETTERS, record.key, msgspec.json.encode(letter)))
+                messages.append(refused(record, error))
                 self._metrics.events.labels(record.topic, "dead_letter").inc()
                 self._metrics.dead_letters.labels(record.topic, error.field).inc()
                 continue
             self._metrics.events.labels(record.topic, "applied").inc()
-            if isinstance(decoded, Item):
-                items.append(decoded)
-            else:
-                messages.append(Message(CATALOGUE, decoded.item_id.encode(), None))
-        # Later values of one item replace earlier ones, as compaction would.
-        newest = {item.item_id: item for item in items}
-        messages.extend(await self._encoded(list(newest.values())))
+            newest[decoded.item_id] = decoded
+        messages.extend(
+            Message(CATALOGUE, item_id.encode(), None)
+            for item_id, item in newest.items()
+            if isinstance(item, RemovedItem)
+        )
+        messages.extend(await self._encoded([item for item in newest.values() if isinstance(item, Item)]))
         await self._produce(messages)
 
     async def encode_again(self, owned: set[int]) -> None:

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-import msgspec
 import numpy as np
 
 from feature_repo.events import DecodeError, Event, Review, decode_event
-from feature_repo.features import NUMERIC_NAMES, FeatureRow, features
+from feature_repo.features import FeatureRow, features
 from feature_repo.online import OnlineFeatures, UserFeatureRow
 from feature_repo.state import Outcome, Position, UserState, decode_state, encode_state, update
 from scorer.recommender import Recommender
@@ -28,38 +27,14 @@ from streams import topics
 from streams.cache import CachedUser, StateCache
 from streams.catalogue import Catalogue
 from streams.lists import SCENE, ListRules, build_lists, list_id
-from streams.messages import ListNotice, Score, dead_letter
+from streams.messages import ListNotice, for_user, propensity_score, refused, sentiment_score
 from streams.metrics import Metrics
 from streams.popularity import Popularity
+from streams.records import Message, Produce, Record
 from streams.settings import Settings
 from streams.store import RecommendationList, RecommendedItem, Store, StoredState
 from streams.triggers import PropensityRule, Trigger, TriggerMemory, decode_memory, encode_memory
 from streams.waiting import Patience
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record of a user topic as Kafka holds it; ``appended_at_ms`` by the broker's clock."""
-
-    topic: str
-    partition: int
-    offset: int
-    appended_at_ms: int
-    key: bytes | None
-    value: bytes | None
-
-
-@dataclass(frozen=True)
-class Message:
-    """What the flow wants appended to an output topic."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-
-
-Produce = Callable[[Sequence[Message]], Awaitable[None]]
-"""Appends messages and returns when the broker has acknowledged all of them."""
 
 
 @dataclass(frozen=True)
@@ -184,16 +159,7 @@ class Flow:
             try:
                 decoded = decode_event(record.topic, record.key, record.value, record.appended_at_ms)
             except DecodeError as error:
-                letter = dead_letter(
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                    error.field,
-                    str(error),
-                    record.key,
-                    record.value,
-                )
-                batch.messages.append(Message(topics.DEAD_LETTERS, record.key, msgspec.json.encode(letter)))
+                batch.messages.append(refused(record, error))
                 self._metrics.events.labels(record.topic, "dead_letter").inc()
                 self._metrics.dead_letters.labels(record.topic, error.field).inc()
                 continue
@@ -209,18 +175,8 @@ class Flow:
         scored = sentiment.score([event.text for _, event in reviews])
         for (decoded, event), value, label in zip(reviews, scored.score.tolist(), scored.labels, strict=True):
             decoded.sentiment = value
-            score = Score(
-                score_id=f"sentiment:{event.event_id}",
-                user_id=event.user_id,
-                kind="sentiment",
-                value=value,
-                label=label,
-                model_version=sentiment.version,
-                caused_by=event.event_id,
-                occurred_at_ms=event.occurred_at_ms,
-                item_id=event.item_id,
-            )
-            batch.messages.append(Message(topics.SCORES, event.user_id.encode(), msgspec.json.encode(score)))
+            score = sentiment_score(event, value, label, sentiment.version)
+            batch.messages.append(for_user(topics.SCORES, event.user_id, score))
 
     def _read_states(self, batch: _Batch) -> None:
         partitions = {d.event.user_id: d.record.partition for d in batch.decoded}
@@ -292,23 +248,15 @@ class Flow:
         for user in batch.users.values():
             if user.features is None:
                 continue
-            key, now_ms = user.user_id.encode(), user.state.newest_ms
-            score = Score(
-                score_id=f"propensity:{user.caused_by}",
-                user_id=user.user_id,
-                kind="propensity",
-                value=user.propensity,
-                label=self._label(user.propensity),
-                model_version=version,
-                caused_by=user.caused_by,
-                occurred_at_ms=now_ms,
-                features=dict(zip(NUMERIC_NAMES, user.features.numbers.tolist(), strict=True)),
+            label = self._label(user.propensity)
+            score = propensity_score(
+                user.user_id, user.propensity, label, version, user.caused_by, user.state.newest_ms, user.features
             )
             notice = ListNotice(user.user_id, SCENE, self._list_id(user), user.caused_by)
-            batch.messages.append(Message(topics.SCORES, key, msgspec.json.encode(score)))
-            batch.messages.append(Message(topics.RECOMMENDATIONS, key, msgspec.json.encode(notice)))
+            batch.messages.append(for_user(topics.SCORES, user.user_id, score))
+            batch.messages.append(for_user(topics.RECOMMENDATIONS, user.user_id, notice))
             if user.trigger is not None:
-                batch.messages.append(Message(topics.TRIGGERS, key, msgspec.json.encode(user.trigger)))
+                batch.messages.append(for_user(topics.TRIGGERS, user.user_id, user.trigger))
                 self._metrics.triggers.labels(user.trigger.rule).inc()
         batch.messages.extend(Message(topics.ITEM_COUNTS, key, value) for key, value in self._popularity.unpublished())
 

@@ -6,6 +6,11 @@ import base64
 
 import msgspec
 
+from feature_repo.events import DecodeError, Review
+from feature_repo.features import FeatureRow
+from streams.records import Message, Record
+from streams.topics import DEAD_LETTERS
+
 
 class Score(msgspec.Struct, frozen=True, omit_defaults=True):
     """Value of the ``scores`` topic: one per event that caused it and kind, so ``score_id`` repeats on a retry.
@@ -47,11 +52,55 @@ class DeadLetter(msgspec.Struct, frozen=True):
     value_base64: str | None
 
 
-def dead_letter(
-    topic: str, partition: int, offset: int, field: str, reason: str, key: bytes | None, value: bytes | None
-) -> DeadLetter:
-    """Make a dead letter of a record's original bytes."""
-    return DeadLetter(topic, partition, offset, field, reason, _base64(key), _base64(value))
+def refused(record: Record, error: DecodeError) -> Message:
+    """Dead letter of a record that breaks the contract."""
+    letter = DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        field=error.field,
+        reason=str(error),
+        key_base64=_base64(record.key),
+        value_base64=_base64(record.value),
+    )
+    return Message(DEAD_LETTERS, record.key, msgspec.json.encode(letter))
+
+
+def for_user(topic: str, user_id: str, value: msgspec.Struct) -> Message:
+    """Message about a user, in the user's partition."""
+    return Message(topic, user_id.encode(), msgspec.json.encode(value))
+
+
+def sentiment_score(review: Review, value: float, label: str, model_version: str) -> Score:
+    """Score of a review's text; ``value`` in [-1, 1]."""
+    return Score(
+        score_id=f"sentiment:{review.event_id}",
+        user_id=review.user_id,
+        kind="sentiment",
+        value=value,
+        label=label,
+        model_version=model_version,
+        caused_by=review.event_id,
+        occurred_at_ms=review.occurred_at_ms,
+        item_id=review.item_id,
+    )
+
+
+def propensity_score(
+    user_id: str, value: float, label: str, model_version: str, caused_by: str, now_ms: int, features: FeatureRow
+) -> Score:
+    """Score of a user as of their newest event; ``value`` is the probability of a purchase within 24 hours."""
+    return Score(
+        score_id=f"propensity:{caused_by}",
+        user_id=user_id,
+        kind="propensity",
+        value=value,
+        label=label,
+        model_version=model_version,
+        caused_by=caused_by,
+        occurred_at_ms=now_ms,
+        features=dict(zip(features.names, features.numbers.tolist(), strict=True)),
+    )
 
 
 def _base64(value: bytes | None) -> str | None:

@@ -17,10 +17,11 @@ from scorer.text_encoder import TextEncoder
 from streams.catalogue import Catalogue
 from streams.catalogue_flow import CatalogueFlow
 from streams.compacted import CompactedTopic
-from streams.flow import Flow, Models, Produce
+from streams.flow import Flow, Models
 from streams.lag import GroupLag
 from streams.metrics import Metrics
 from streams.popularity import Popularity
+from streams.records import Produce
 from streams.settings import Settings
 from streams.store import Store
 from streams.topics import CATALOGUE, ITEM_COUNTS, ITEMS, USER_TOPICS, create_topics
