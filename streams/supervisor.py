@@ -101,7 +101,7 @@ class Supervisor:
         return [worker for worker in running_workers(self._settings.run) if worker.pid in pids]
 
     def wait_ready(self, timeout_s: float = 120.0) -> None:
-        """Return when all workers are ready.
+        """Return when all workers are ready, or `request_stop` was called.
 
         Raises
         ------
@@ -116,7 +116,8 @@ class Supervisor:
                     f"saw {len(self.ready())} of {len(self._slots)} workers ready after {timeout_s:.0f} s; "
                     f"{self._last_words(self._slots[0])}"
                 )
-            self._stopping.wait(0.05)
+            if self._stopping.wait(0.05):
+                return
         self._been_ready = True
 
     def pids(self) -> list[int]:
