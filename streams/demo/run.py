@@ -104,7 +104,7 @@ def _run(
         shop = DemoShop(seed, prefix)
         opening = threading.Thread(target=_prepare, args=(shop,), name="open shop", daemon=True)
         opening.start()
-        with interrupts.raising():
+        with interrupts.raising(), voice.working("starting servers"):
             addresses = launcher.up()
         ours = dataclasses.replace(settings, home=folder, kafka=addresses.kafka, cassandra=addresses.cassandra)
         if given:
@@ -114,21 +114,28 @@ def _run(
         supervisor = Supervisor(ours, workers, voice.say)
         stack.callback(supervisor.stop)
         supervisor.start()
-        _wait_ready(supervisor, workers, interrupts, voice.say)
+        with voice.working("starting workers"):
+            _wait_ready(supervisor, workers, interrupts, voice.say)
 
         voice.step("The shop opens")
-        while opening.is_alive():
-            interrupts.wait(0.05)
+        with voice.working("simulating the shop's first days"):
+            while opening.is_alive():
+                interrupts.wait(0.05)
         from streams.demo.live import LivePart
-        from streams.demo.summary import summary
+        from streams.demo.summary import summary, verdict
 
         live = LivePart(ours, shop, supervisor, rate, seconds, prefix, stack)
-        live.send_catalogue(interrupts, voice.say)
+        if given:
+            live.settle(interrupts, voice.say)
+        with voice.working("sending the catalogue"):
+            live.send_catalogue(interrupts, voice.say)
         interrupted = _live(live, interrupts, voice)
         voice.step("Summary")
-        checks = live.checks()
+        with voice.working("reading back what is stored"):
+            checks = live.checks()
         voice.show(summary(checks, live.frame("done"), rate))
         voice.step("Stopping everything")
+    voice.show(verdict(checks))
     if interrupted is not None:
         return interrupted.exit_code
     return 0 if all(check.ok for check in checks) else 1

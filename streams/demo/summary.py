@@ -23,13 +23,15 @@ def summary(checks: Sequence[Check], frame: Frame, rate: float) -> RenderableTyp
         table.add_row(
             check.name, check.expected, check.seen, Text("ok", "green") if check.ok else Text("FAILED", "bold red")
         )
+    return Group(table, figures(frame, rate))
+
+
+def verdict(checks: Sequence[Check]) -> Text:
+    """One line: whether all checks hold."""
     failed = sum(not check.ok for check in checks)
-    verdict = (
-        Text(f"All {len(checks)} checks hold.", "bold green")
-        if not failed
-        else Text(f"{failed} of {len(checks)} checks failed.", "bold red")
-    )
-    return Group(table, figures(frame, rate), verdict)
+    if failed:
+        return Text(f"{failed} of {len(checks)} checks failed.", "bold red")
+    return Text(f"All {len(checks)} checks hold.", "bold green")
 
 
 def figures(frame: Frame, rate: float) -> Text:

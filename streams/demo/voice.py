@@ -40,6 +40,17 @@ class Voice:
         with contextlib.suppress(OSError):
             self.console.print(what, highlight=False)
 
+    @contextlib.contextmanager
+    def working(self, on: str) -> Iterator[None]:
+        """Show that something goes on; nothing where there is no terminal."""
+        status = self.console.status(f"{on} ...")
+        try:
+            status.start()
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                status.stop()
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Messages that are held back, the newest last."""
