@@ -1,0 +1,155 @@
+"""What the tests of the whole flow share: models trained in seconds, a stocked shop, running workers and clients."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+
+from feature_repo.events import Item, encode
+from feature_repo.sources.shop import Shop
+from streams.settings import Settings
+from streams.topics import ITEMS, USER_TOPICS, create_topics
+from tests.integration.clients import RUN, Sender, Storefront, Tail
+from tests.integration.running import Fleet, Workers
+
+BUILT_MODELS = "LASTCLICK_TEST_MODELS"
+"""Names a folder of bundles to serve, to save the minute of making them while writing tests."""
+
+TRAINED_ON = {"days": 8, "shoppers": 300, "products": 200}
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a bundle of each model, made as `lastclick train` makes them, on a small shop."""
+    home = tmp_path_factory.mktemp("home")
+    built = os.environ.get(BUILT_MODELS)
+    if built:
+        (home / "models").symlink_to(Path(built).resolve())
+    else:
+        build_models(home / "models")
+    return home
+
+
+def build_models(models: Path) -> None:
+    from training.export import export
+    from training.prepare import open_dataset, text_encoder, text_vectors
+    from training.sentiment import build as build_sentiment
+    from training.targets import find_occasions
+    from training.train import Settings as TrainSettings
+    from training.train import train
+
+    def silent(message: str) -> None:
+        pass
+
+    build_sentiment(models)
+    encoder = text_encoder(models, silent)
+    dataset = open_dataset("shop", None, TRAINED_ON, silent)
+    trained = train(
+        dataset,
+        find_occasions(dataset.interactions),
+        text_vectors(dataset, encoder),
+        until_ms=dataset.last_ms + 1,
+        settings=TrainSettings(budget_s=20, epochs=2, threads=1),
+        progress=silent,
+    )
+    export(trained, dataset, models, text_encoder=encoder.weights_sha256, note="for tests")
+
+
+@pytest.fixture(scope="session")
+def settings(servers: Any, home: Path) -> Settings:
+    """One group and keyspace for the whole session, apart from whatever else uses the servers."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    settings = Settings(
+        kafka=servers.kafka,
+        cassandra=servers.cassandra,
+        home=home,
+        keyspace=name,
+        group=name,
+        # A busy machine is no reason to take partitions away.
+        session_timeout_s=10.0,
+        list_size=10,
+        category_share=0.4,
+        # Low enough for every shopper, so that one event suffices to see a trigger.
+        propensity_threshold=0.001,
+        propensity_rearm=0.0005,
+        device="cpu",
+    )
+    create_topics(settings)
+    _begin_at_the_end(settings)
+    return settings
+
+
+def _begin_at_the_end(settings: Settings) -> None:
+    """Let the group leave out what earlier runs have left on the topics, where the servers are older than this run."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka, group_id=settings.group, enable_auto_commit=False)
+    try:
+        partitions = [
+            TopicPartition(topic, partition)
+            for topic in (*USER_TOPICS, ITEMS)
+            for partition in range(settings.partitions)
+        ]
+        ends = {each: offset for each, offset in consumer.end_offsets(partitions).items() if offset}
+        if ends:
+            consumer.commit({each: OffsetAndMetadata(offset, "", -1) for each, offset in ends.items()})
+    finally:
+        consumer.close()
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[Fleet]:
+    fleet = Fleet()
+    yield fleet
+    fleet.stop()
+
+
+@pytest.fixture(scope="session")
+def sender(settings: Settings) -> Iterator[Sender]:
+    sender = Sender(settings.kafka)
+    yield sender
+    sender.close()
+
+
+@pytest.fixture(scope="session")
+def stock(sender: Sender) -> Iterator[list[Item]]:
+    """A catalogue of which the recommender has seen nothing: every item is scored by its text alone."""
+    items = list(Shop(products=TRAINED_ON["products"], id_prefix=f"{RUN}-").items())
+    for item in items:
+        sender.send_bytes("items", item.item_id.encode(), encode(item))
+    yield items
+    for item in items:
+        sender.send_item(item.item_id, None)
+
+
+@pytest.fixture
+def workers(fleet: Fleet, settings: Settings, stock: list[Item]) -> Workers:
+    """Two workers that know the whole stock."""
+    workers = fleet.of(settings, 2)
+    workers.wait_drained()
+    return workers
+
+
+@pytest.fixture(scope="session")
+def storefront(settings: Settings) -> Iterator[Storefront]:
+    storefront = Storefront(settings.cassandra, settings.keyspace)
+    yield storefront
+    storefront.close()
+
+
+@pytest.fixture
+def tail(settings: Settings) -> Iterator[Any]:
+    """Open tails of output topics: ``tail("scores")``."""
+    opened: list[Tail] = []
+
+    def open_tail(topic: str) -> Tail:
+        opened.append(Tail(settings.kafka, topic))
+        return opened[-1]
+
+    yield open_tail
+    for each in opened:
+        each.close()
