@@ -116,7 +116,7 @@ def sender(settings: Settings) -> Iterator[Sender]:
 
 
 @pytest.fixture(scope="session")
-def stock(sender: Sender) -> Iterator[list[Item]]:
+def stock(sender: Sender, fleet: Fleet) -> Iterator[list[Item]]:
     """A catalogue of which the recommender has seen nothing: every item is scored by its text alone."""
     items = list(Shop(products=TRAINED_ON["products"], id_prefix=f"{RUN}-").items())
     for item in items:
@@ -124,6 +124,7 @@ def stock(sender: Sender) -> Iterator[list[Item]]:
     yield items
     for item in items:
         sender.send_item(item.item_id, None)
+    fleet.finish()
 
 
 @pytest.fixture

@@ -122,6 +122,11 @@ class Fleet:
         self._running.start()
         return self._running
 
+    def finish(self) -> None:
+        """Return when the workers, if any run, have taken everything: what a test leaves is cleared away."""
+        if self._running is not None:
+            self._running.wait_drained()
+
     def stop(self) -> None:
         """End the workers, if any run."""
         if self._running is not None:
