@@ -74,7 +74,7 @@ class UserFeatureRow:
     write_us: int | None = None
     """Logical clock of the shopper's state: of two writes the larger stays. None uses the event time.
 
-    One entity must stay with one kind of clock: event times are far larger than counts of offsets.
+    One entity must stay with one kind of clock, else one kind of writer hides the other's rows.
     """
 
 
