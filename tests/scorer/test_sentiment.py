@@ -102,6 +102,15 @@ def test_demanded_gpu_that_is_absent_is_an_error(sentiment_bundle: Path) -> None
         Sentiment.load(sentiment_bundle, "cuda")
 
 
+def test_simulated_reviews_are_read_as_they_were_meant(sentiment: Sentiment) -> None:
+    """Needs no data set: the model never saw these reviews, nor any but those of clothes."""
+    from training.sentiment import evaluate_simulated
+
+    figures = evaluate_simulated(sentiment, count=200).model
+    assert figures["auc_positive_negative"] > 0.93
+    assert figures["mood_correlation"] > 0.65
+
+
 @pytest.mark.data
 def test_held_out_reviews_are_ranked_better_than_the_floor(sentiment: Sentiment, shared_data: Path) -> None:
     from sklearn.metrics import roc_auc_score
