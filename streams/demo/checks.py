@@ -29,10 +29,14 @@ def lag_drained(lag: Mapping[str, int], waited_s: float) -> Check:
     return Check("consumer lag at the end", "0", seen, not left)
 
 
-def balance(sent: int, outcomes: Mapping[str, int]) -> Check:
-    """Every event sent was applied, recognised as a duplicate, or refused; none is lost, none counted twice."""
+def balance(sent: int, outcomes: Mapping[str, int], crashes: int = 0) -> Check:
+    """Every event sent was applied, recognised as a duplicate, or refused; none is lost, none counted twice.
+
+    These are the workers' own counters: what one had begun when it crashed is begun again, and counted again.
+    """
     parts = [outcomes.get(outcome, 0) for outcome in ("applied", "duplicate", "dead_letter")]
     seen = f"{parts[0]:,} + {parts[1]:,} + {parts[2]:,} = {sum(parts):,}"
+    seen += "; work repeated after a crash counts again here" if crashes else ""
     return Check("events sent = applied + duplicates + dead letters", f"{sent:,}", seen, sum(parts) == sent)
 
 

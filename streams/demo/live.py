@@ -157,7 +157,7 @@ class LivePart:
         labels = {event_id: sentiment.label for event_id, sentiment in seen.sentiments.items()}
         return [
             lag_drained(self._lag, self._drained_s),
-            balance(sent.total + len(broken), self._meter.now.events - self._before),
+            balance(sent.total + len(broken), self._meter.now.events - self._before, self._supervisor.restarts),
             broken_refused(
                 {place: event.field for place, event in broken.items()},
                 {place: letter.field for place, letter in seen.dead_letters.items()},

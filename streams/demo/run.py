@@ -68,7 +68,11 @@ def run_demo(settings: Settings, *, seconds: float | None, rate: float, workers:
         try:
             with held(settings.home) as folder:
                 return _run(settings, folder, seconds, rate, workers, seed, interrupts, voice)
-        except Interrupted as interrupted:
+        except (Interrupted, Exception):
+            # What fails after a signal fails because of it: the terminal is gone, or a child heard Ctrl-C too.
+            if interrupts.received is None:
+                raise
+            interrupted = Interrupted(interrupts.received)
             voice.say(f"{interrupted}; nothing is left running")
             return interrupted.exit_code
 

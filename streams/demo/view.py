@@ -62,7 +62,8 @@ def _flow(frame: Frame) -> Panel:
     table.add_row("events/s", rates)
     events = frame.reading.events
     table.add_row("events sent", f"{frame.sent:,}, applied {events['applied']:,}, duplicates {events['duplicate']:,}")
-    table.add_row("consumer lag", f"{frame.reading.lag:,} events")
+    known = any(worker.ready for worker in frame.workers)
+    table.add_row("consumer lag", f"{frame.reading.lag:,} events" if known else "not known: no worker is ready")
     table.add_row("event to list", _freshness(frame, recent=True))
     table.add_row("", _freshness(frame, recent=False))
     table.add_row("dead letters", _counted(frame.dead_letters, frame.last_dead_letter))
