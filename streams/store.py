@@ -9,21 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
-from cassandra import ConsistencyLevel
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
-from cassandra.concurrent import execute_concurrent_with_args
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra import ConsistencyLevel, DriverException
+from cassandra.cluster import NoHostAvailable, ResultSet, Session
+from cassandra.query import PreparedStatement
 
+from feature_repo.cassandra_cluster import connect, split_addresses
 from streams.settings import Settings
 
+DEFAULT_PORT = 9042
+PROTOCOL_VERSION = 4
+"""The driver computes the checksums of protocol 5 in Python."""
+
+REQUEST_TIMEOUT_S = 10.0
 CONCURRENCY = 64
 """Statements in flight at once: past this the node queues them and latency only grows."""
 
 SCHEMA = (
     """CREATE KEYSPACE IF NOT EXISTS {keyspace}
-       WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': {replication_factor}}}""",
+       WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication_factor}}}""",
     "CREATE TYPE IF NOT EXISTS {keyspace}.recommended_item (item_id text, score float, reason text)",
     # The storefront's contract: one row a user and scene, the whole list in one frozen value.
     """CREATE TABLE IF NOT EXISTS {keyspace}.recommendations (
@@ -99,18 +105,16 @@ class Store:
     """Reads and writes of the flow's tables through one session with prepared statements."""
 
     def __init__(self, settings: Settings) -> None:
-        self._cluster, self._session = connect(settings)
+        self._session = _open_session(settings)
         for statement in SCHEMA:
             self._session.execute(
                 statement.format(keyspace=settings.keyspace, replication_factor=settings.replication_factor)
             )
         self._session.set_keyspace(settings.keyspace)
-        prepare = self._session.prepare
+        prepare = self._prepare
         self._read_state, self._write_state = prepare(READ_STATE), prepare(WRITE_STATE)
         self._read_list, self._write_list = prepare(READ_LIST), prepare(WRITE_LIST)
         self._read_item_list, self._write_item_list = prepare(READ_ITEM_LIST), prepare(WRITE_ITEM_LIST)
-        for statement in (self._write_state, self._write_list, self._write_item_list):
-            statement.is_idempotent = True
 
     @property
     def session(self) -> Session:
@@ -207,43 +211,40 @@ class Store:
 
     def close(self) -> None:
         """End the session."""
-        self._cluster.shutdown()
+        self._session.cluster.shutdown()
 
-    def _all(self, statement: Any, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        if not arguments:
-            return []
-        results = execute_concurrent_with_args(
-            self._session, statement, arguments, concurrency=CONCURRENCY, raise_on_first_error=True
-        )
-        return [result.result_or_exc for result in results]
+    def _prepare(self, statement: str) -> PreparedStatement:
+        prepared = self._session.prepare(statement)
+        # Every write carries its own timestamp, so the driver may repeat it.
+        prepared.is_idempotent = True
+        prepared.consistency_level = ConsistencyLevel.LOCAL_QUORUM
+        return prepared
+
+    def _all(self, statement: PreparedStatement, arguments: Sequence[tuple[Any, ...]]) -> list[ResultSet]:
+        """Execute a statement for all arguments side by side; the first failure is raised after all have ended.
+
+        Sent with execute_async and awaited: the driver's execute_concurrent does its work in callbacks on the event
+        thread, at less than half the rate.
+        """
+        results: list[ResultSet] = []
+        waiting = iter(arguments)
+        while futures := [self._session.execute_async(statement, row) for row in islice(waiting, CONCURRENCY)]:
+            failures: list[Exception] = []
+            for future in futures:
+                try:
+                    results.append(future.result())
+                except (DriverException, NoHostAvailable) as error:
+                    failures.append(error)
+            if failures:
+                raise failures[0]
+        return results
 
 
-def connect(settings: Settings) -> tuple[Cluster, Session]:
-    """Open a session with the cluster of the settings.
-
-    Raises
-    ------
-    StoreError
-        When no contact point answers.
-    """
-    addresses = [address.strip().rpartition(":") for address in settings.cassandra.split(",")]
-    profile = ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
-        consistency_level=ConsistencyLevel.LOCAL_ONE
-        if settings.replication_factor == 1
-        else ConsistencyLevel.LOCAL_QUORUM,
-        request_timeout=10,
-    )
-    cluster = Cluster(
-        contact_points=[host for host, _, _ in addresses],
-        port=int(addresses[0][2]),
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        protocol_version=5,
-    )
+def _open_session(settings: Settings) -> Session:
+    hosts, port = split_addresses([settings.cassandra])
     try:
-        return cluster, cluster.connect()
-    except NoHostAvailable as error:
-        cluster.shutdown()
+        return connect(hosts, port or DEFAULT_PORT, None, REQUEST_TIMEOUT_S, PROTOCOL_VERSION)
+    except (DriverException, NoHostAvailable) as error:
         raise StoreError(
             f"Cassandra does not answer on {settings.cassandra}: {error}. Start it (`lastclick up`) or set "
             "LASTCLICK_CASSANDRA to a cluster that runs"
