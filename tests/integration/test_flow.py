@@ -230,7 +230,12 @@ def test_review_is_scored_once_and_felt_in_the_users_features(
 ) -> None:
     scores = tail("scores")
     good = review(user("review"), stock[1].item_id, "I love it, it is perfect and works great.", stars=5)
-    bad = review(user("review"), stock[2].item_id, "Terrible quality, it broke after a day. I want my money back.")
+    bad = review(
+        user("review"),
+        stock[2].item_id,
+        "Terrible quality, it broke after a day. I want my money back.",
+        occurred_at_ms=good["occurred_at_ms"] + 1,
+    )
 
     for event in (good, good, bad):
         sender.send("reviews", event)
