@@ -141,7 +141,7 @@ class _Drawn:
 def read_dataset(
     source: Source,
     *,
-    max_examples: int = 30_000,
+    max_examples: int = 16_000,
     seed: int = 0,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Dataset:

@@ -1,7 +1,7 @@
 """A trained recommender to a bundle: graph, item table, manifest and golden answers, held against torch.
 
 In: what `training.train` made. Out: a published bundle whose graph answers as torch does. The graph stays in
-float32: at this size int8 is slower on the CPU (docs/decisions/recommender.md has the measurement).
+float32: at this size int8 gains little and loses parity (docs/decisions/0006-recommender-learns-occasions.md).
 """
 
 from __future__ import annotations

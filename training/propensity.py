@@ -27,7 +27,7 @@ _FEWEST = 20  # of either label: below it a head or a calibration would fit nois
 
 
 def hidden_of(
-    trunk: Trunk, vectors: Tensor, dataset: Dataset, max_length: int, batch: int = 512
+    trunk: Trunk, vectors: Tensor, dataset: Dataset, max_length: int, batch: int = 128
 ) -> NDArray[np.float32]:
     """Give the trunk's output at every example, float32 [E, W], with item vectors [R, D]; padding is cut."""
     examples, interactions = dataset.examples, dataset.interactions

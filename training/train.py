@@ -65,17 +65,17 @@ class Settings:
     """
 
     budget_s: float = 90.0
-    epochs: int = 12
+    epochs: int = 6
     patience: int = 2
     validation_share: float = 0.12
     validation_moments: int = 2000
-    entries: int = 3200
-    peak_rate: float = 2e-3
+    entries: int = 1200
+    peak_rate: float = 5e-3
     warmup: int = 100
     last_rate: float = 5e-4
     weight_decay: float = 0.01
     gradient_norm: float = 1.0
-    half_life_days: float = 45.0
+    half_life_days: float = 20.0
     together: float = 0.5
     drop_learned: float = 0.15
     width: int = 64
