@@ -30,6 +30,10 @@ REFUSED = 2
 to mend, and ends the supervisor; later it is an outage, such as Cassandra being away, and the worker tries again."""
 
 
+SUPERVISED = "LASTCLICK_SUPERVISED"
+"""Set to 1 in the environment of a supervised worker, which must not outlive its supervisor."""
+
+
 class WorkerFailed(RuntimeError):
     """A worker cannot run: carries the reason it gave."""
 
@@ -138,7 +142,7 @@ class Supervisor:
         with self._log_path(slot).open("wb") as output:
             slot.process = subprocess.Popen(
                 [sys.executable, "-m", "streams.worker", str(slot.instance)],
-                env=os.environ | worker_environment(self._settings),
+                env=os.environ | worker_environment(self._settings) | {SUPERVISED: "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

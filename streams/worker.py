@@ -13,16 +13,12 @@ import sys
 import time
 from typing import Any
 
-import faust
-
-from scorer.bundle import BundleError
-from scorer.sessions import DeviceError
-from streams.app import create_app
 from streams.run_files import WorkerRun, remove_worker, write_worker
 from streams.settings import Settings
-from streams.store import StoreError
-from streams.supervisor import REFUSED
-from streams.topics import TopicError
+from streams.supervisor import REFUSED, SUPERVISED
+
+# The rest is imported once the process is tied to its supervisor: Faust and Feast take a second, and a supervisor
+# that is killed within it would leave an orphan.
 
 LOG_BYTES = 5 * 1024 * 1024
 LOG_FILES = 3
@@ -37,6 +33,10 @@ def run(settings: Settings, instance: int) -> None:
     SystemExit
         0 after a stop that was asked for, anything else after a crash.
     """
+    import faust
+
+    from streams.app import create_app
+
     app = create_app(settings, instance)
     metrics = app.runtime.metrics
     port = metrics.serve()
@@ -59,6 +59,11 @@ def run(settings: Settings, instance: int) -> None:
 def main() -> None:
     """Run the worker of the number given on the command line."""
     _die_with_parent()
+    from scorer.bundle import BundleError
+    from scorer.sessions import DeviceError
+    from streams.store import StoreError
+    from streams.topics import TopicError
+
     settings, instance = Settings.from_environment(), int(sys.argv[1])
     settings.logs.mkdir(parents=True, exist_ok=True)
     logging.config.dictConfig(logging_config(settings, instance))
@@ -74,6 +79,8 @@ def _die_with_parent() -> None:
     """Ask the kernel to end this process with its supervisor, however that one ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() == 1 and os.environ.get(SUPERVISED) == "1":
+            raise SystemExit("worker: its supervisor ended before it started")
 
 
 def logging_config(settings: Settings, instance: int) -> dict[str, Any]:
