@@ -53,7 +53,7 @@ def train_recommender(
     days: Days = None,
     seed: Seed = None,
     budget_s: BudgetS = 90.0,
-    threads: Threads = 0,
+    threads: Threads = 1,
 ) -> None:
     """Train the recommender on a log: lists and propensity. Publishes a bundle."""
     _require_training()
@@ -92,7 +92,7 @@ def train_sentiment(
 
 
 @train_app.command("all")
-def train_all(budget_s: BudgetS = 90.0, threads: Threads = 0) -> None:
+def train_all(budget_s: BudgetS = 90.0, threads: Threads = 1) -> None:
     """Make every model that the flow needs, the recommender from the simulated shop."""
     _require_training()
     from training.sentiment import build as build_sentiment
@@ -109,8 +109,8 @@ def evaluate(
     held_out_days: Annotated[float | None, typer.Option(help="Days at the log's end to hold out.")] = None,
     days: Days = None,
     seed: Seed = None,
-    budget_s: BudgetS = 150.0,
-    threads: Threads = 0,
+    budget_s: BudgetS = 400.0,
+    threads: Threads = 1,
     text_column: Annotated[str, typer.Option(help="sentiment: column of the text.")] = "Review Text",
     label_column: Annotated[str, typer.Option(help="sentiment: column of stars (1 to 5), or of 0 and 1.")] = "Rating",
     title_column: Annotated[str | None, typer.Option(help="sentiment: column put before the text.")] = None,
