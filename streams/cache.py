@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,38 +32,40 @@ class StateCache:
         self._capacity = capacity
         self._users: OrderedDict[str, CachedUser] = OrderedDict()
         self._tenure: defaultdict[int, int] = defaultdict(int)
+        # The flow's threads get and put, the event loop drops.
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._users)
 
     def tenure(self, partition: int) -> int:
         """Count of ownership changes of a partition so far."""
-        return self._tenure[partition]
+        with self._lock:
+            return self._tenure[partition]
 
     def get(self, user_id: str) -> CachedUser | None:
         """The user, if read under the present ownership of their partition."""
-        user = self._users.get(user_id)
-        if user is None:
-            return None
-        if user.tenure != self._tenure[user.partition]:
-            del self._users[user_id]
-            return None
-        self._users.move_to_end(user_id)
-        return user
+        with self._lock:
+            user = self._users.get(user_id)
+            if user is not None:
+                self._users.move_to_end(user_id)
+            return user
 
     def put(self, user_id: str, user: CachedUser) -> None:
         """Keep a user, unless the partition has changed hands since they were read."""
-        if user.tenure != self._tenure[user.partition]:
-            return
-        self._users[user_id] = user
-        self._users.move_to_end(user_id)
-        while len(self._users) > self._capacity:
-            self._users.popitem(last=False)
+        with self._lock:
+            if user.tenure != self._tenure[user.partition]:
+                return
+            self._users[user_id] = user
+            self._users.move_to_end(user_id)
+            while len(self._users) > self._capacity:
+                self._users.popitem(last=False)
 
     def drop_partitions(self, partitions: Iterable[int]) -> None:
         """Forget all users of partitions that were taken away or given anew."""
-        for partition in set(partitions):
-            self._tenure[partition] += 1
-        stale = [user_id for user_id, user in self._users.items() if user.tenure != self._tenure[user.partition]]
-        for user_id in stale:
-            del self._users[user_id]
+        with self._lock:
+            for partition in set(partitions):
+                self._tenure[partition] += 1
+            stale = [user_id for user_id, user in self._users.items() if user.tenure != self._tenure[user.partition]]
+            for user_id in stale:
+                del self._users[user_id]
