@@ -1,0 +1,157 @@
+"""Stand-ins for models, stores and the broker: real classes, in memory, that remember what they were asked in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from aiokafka import ConsumerRecord
+
+from feature_repo.events import Item
+from feature_repo.online import ItemFeatureRow, UserFeatureRow
+from scorer.recommender import Scores
+from scorer.sentiment import SentimentScores
+from streams.catalogue import Catalogue, encode_record
+from streams.records import Message
+from streams.store import RecommendationList, RecommendedItem, StoredState
+
+NOW_MS = 1_700_000_000_000
+ENCODER = "encoder-1"
+
+
+def item(item_id: str, category: str | None = None, **fields: Any) -> Item:
+    values = {"title": item_id.title(), "in_stock": True, "published_at_ms": NOW_MS - 1_000, "category": category}
+    return Item(item_id=item_id, **(values | fields))
+
+
+def consumed(key: bytes, value: bytes | None, partition: int = 0) -> ConsumerRecord:
+    """A record as the readers of compacted topics get it."""
+    return ConsumerRecord("topic", partition, 0, NOW_MS, 0, key, value, None, len(key), len(value or b""), ())
+
+
+class FakeRecommender:
+    """Item vectors are the text vectors; a user's vector is that of the last item in their history."""
+
+    version = "recommender-1"
+
+    def __init__(self, width: int = 3, propensity: float = 0.5) -> None:
+        self.item_width = width
+        self.propensity = propensity
+        self.scored: list[int] = []
+
+    def item_vectors(self, item_ids: Sequence[str], text_vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        assert len(item_ids) == len(text_vectors)
+        return text_vectors
+
+    def encode(self, histories: Sequence[Any], numbers: npt.NDArray[np.float32], table: Any) -> Any:
+        assert len(histories) == len(numbers)
+        return [table.vectors[table.row(history[-1].item_id)] if history else None for history in histories]
+
+    def score(self, inputs: Any) -> Scores:
+        self.scored.append(len(inputs))
+        vectors = [np.zeros(self.item_width, np.float32) if vector is None else vector for vector in inputs]
+        return Scores(np.stack(vectors), np.full(len(inputs), self.propensity, np.float32))
+
+
+class FakeSentiment:
+    """Good texts say so."""
+
+    version = "sentiment-1"
+
+    def score(self, texts: Sequence[str]) -> SentimentScores:
+        good = np.array(["good" in text for text in texts])
+        score = np.where(good, 0.75, -0.5).astype(np.float32)
+        return SentimentScores(
+            np.zeros((len(texts), 3), np.float32), score, tuple("positive" if each else "negative" for each in good)
+        )
+
+
+class FakeTextEncoder:
+    """Vectors of length 3 made from the text's hash."""
+
+    version = ENCODER
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        digests = [hashlib.sha256(text.encode()).digest()[:3] for text in texts]
+        return np.array([list(digest) for digest in digests], np.float32) / 255
+
+
+@dataclass
+class Done:
+    """What happened, in order: ("lists", [...]), ("features", [...]), ("messages", [...]), ("states", [...])."""
+
+    steps: list[tuple[str, list[Any]]] = field(default_factory=list)
+
+    def of(self, kind: str) -> list[Any]:
+        """Everything done of a kind."""
+        return [each for name, all_of_it in self.steps if name == kind for each in all_of_it]
+
+
+class FakeStore:
+    """Tables in dictionaries, where a write with an older timestamp loses, as Cassandra's does."""
+
+    def __init__(self, done: Done) -> None:
+        self._done = done
+        self.states: dict[str, StoredState] = {}
+        self.lists: dict[str, tuple[RecommendationList, int]] = {}
+        self.item_lists: dict[tuple[str, str], Sequence[RecommendedItem]] = {}
+        self.fail_states: Exception | None = None
+
+    def read_states(self, user_ids: Sequence[str]) -> dict[str, StoredState]:
+        self._done.steps.append(("read", list(user_ids)))
+        return {user_id: self.states[user_id] for user_id in user_ids if user_id in self.states}
+
+    def write_states(self, states: Sequence[StoredState]) -> None:
+        if self.fail_states is not None:
+            failure, self.fail_states = self.fail_states, None
+            raise failure
+        self._done.steps.append(("states", list(states)))
+        for state in states:
+            if state.write_us >= (self.states[state.user_id].write_us if state.user_id in self.states else 0):
+                self.states[state.user_id] = state
+
+    def write_lists(self, lists: Sequence[tuple[RecommendationList, int]]) -> None:
+        self._done.steps.append(("lists", [entry for entry, _ in lists]))
+        for entry, write_us in lists:
+            if entry.user_id not in self.lists or write_us >= self.lists[entry.user_id][1]:
+                self.lists[entry.user_id] = (entry, write_us)
+
+    def write_item_list(self, scene: str, key: str, list_id: str, items: Sequence[RecommendedItem]) -> None:
+        self._done.steps.append(("item list", list(items)))
+        self.item_lists[scene, key] = items
+
+
+class FakeOnline:
+    """Remembers feature rows."""
+
+    def __init__(self, done: Done) -> None:
+        self._done = done
+
+    def write_users(self, rows: Sequence[UserFeatureRow]) -> None:
+        self._done.steps.append(("features", list(rows)))
+
+    def write_items(self, rows: Sequence[ItemFeatureRow]) -> None:
+        self._done.steps.append(("item features", list(rows)))
+
+
+class FakeProducer:
+    """Remembers messages."""
+
+    def __init__(self, done: Done) -> None:
+        self._done = done
+
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        self._done.steps.append(("messages", list(messages)))
+
+
+def stocked(*items: Item, vectors: Sequence[Sequence[float]] | None = None, recommender: Any = None) -> Catalogue:
+    """A catalogue of these items; vectors are all alike when not given."""
+    catalogue = Catalogue(recommender or FakeRecommender(), ENCODER)
+    for each, vector in zip(items, vectors or [[1.0, 0.0, 0.0]] * len(items), strict=True):
+        catalogue.apply(consumed(each.item_id.encode(), encode_record(each, np.array(vector, np.float32), ENCODER)))
+    catalogue.refresh()
+    return catalogue
