@@ -7,6 +7,8 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.lag import GroupLag
@@ -67,6 +69,16 @@ class Workers:
                 return not any(group.by_topic(topics).values())
 
             wait_until(drained, seconds, "workers that have taken everything", 0.2)
+
+    def committed(self) -> int:
+        """Records of the user topics that the group has committed so far."""
+        partitions = [TopicPartition(topic, n) for topic in USER_TOPICS for n in range(self.settings.partitions)]
+        admin = KafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        try:
+            offsets = admin.list_group_offsets({self.settings.group: partitions})[self.settings.group]
+        finally:
+            admin.close()
+        return sum(max(0, committed.offset) for committed in offsets.values())
 
     def counters_by_worker(self) -> dict[int, Counter[tuple[str, ...]]]:
         """Each worker's counters, by name and values of the labels in the order of the labels' names."""
