@@ -123,27 +123,35 @@ def _ranked(
 ) -> list[int]:
     """Best allowed rows, no category over its share unless nothing else is left."""
     rows = np.flatnonzero(allowed)
-    wanted = min(rules.size * SPARE, len(rows))
-    if wanted == 0:
-        return []
-    best = rows[np.argpartition(-scores[rows], wanted - 1)[:wanted]]
-    # Ties by row, so that one state always gives one list.
-    ordered = best[np.lexsort((best, -scores[best]))].tolist()
     most = max(1, int(rules.size * rules.category_share))
     filled: Counter[int] = Counter()
     chosen: list[int] = []
     passed_over: list[int] = []
-    for row in ordered:
-        category = int(catalogue.category[row])
-        # Code 0 is "no category": items without one don't crowd each other out.
-        if category and filled[category] >= most:
-            passed_over.append(row)
-            continue
-        filled[category] += 1
-        chosen.append(row)
-        if len(chosen) == rules.size:
-            return chosen
+    while len(rows):
+        best = _best(scores, rows, rules.size * SPARE)
+        for row in best:
+            category = int(catalogue.category[row])
+            # Code 0 is "no category": items without one don't crowd each other out.
+            if category and filled[category] >= most:
+                passed_over.append(row)
+                continue
+            filled[category] += 1
+            chosen.append(row)
+            if len(chosen) == rules.size:
+                return chosen
+        # A few categories may hold all of the best: then look on among the others.
+        full = [category for category, count in filled.items() if category and count >= most]
+        rows = rows[~np.isin(rows, best) & ~np.isin(catalogue.category[rows], full)]
     return chosen + passed_over[: rules.size - len(chosen)]
+
+
+def _best(scores: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], wanted: int) -> list[int]:
+    """At least ``wanted`` of the rows, best first; ties by row, so that one state always gives one list."""
+    if len(rows) > wanted:
+        least = np.partition(scores[rows], len(rows) - wanted)[len(rows) - wanted]
+        rows = rows[scores[rows] >= least]
+    ordered: list[int] = rows[np.lexsort((rows, -scores[rows]))].tolist()
+    return ordered
 
 
 def _sources(state: UserState, catalogue: Catalogue) -> list[tuple[int, str, str]]:
