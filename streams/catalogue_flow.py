@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -115,13 +116,15 @@ class CatalogueFlow:
         touched |= self._catalogue.changed()
         self._metrics.items.set(len(self._catalogue))
         now_ms = self._popularity.now_ms
+        # By the clock, not by event time: an item may change twice between two events.
+        write_us = time.time_ns() // 1000
         rows = []
         for item_id in sorted(touched):
             item = self._catalogue.item(item_id)
             if item is not None and self._catalogue.partition(item_id) in owned:
                 state = self._popularity.state(item_id)
                 at_ms = max(now_ms, item.published_at_ms)
-                rows.append(ItemFeatureRow(item_id, item_features(state, item, at_ms), at_ms, None))
+                rows.append(ItemFeatureRow(item_id, item_features(state, item, at_ms), at_ms, write_us))
         if rows:
             self._patience.until_available(partial(self._online.write_items, rows))
         if 0 in owned and touched:
