@@ -46,9 +46,10 @@ def running_workers(folder: Path) -> list[WorkerRun]:
 
 
 def _is_alive(worker: WorkerRun) -> bool:
-    """The process exists and is not a later one under the same id."""
+    """The process runs and is not a later one under the same id; one that was killed and awaits its parent doesn't."""
     try:
-        return psutil.Process(worker.pid).create_time() * 1000 <= worker.started_at_ms
+        process = psutil.Process(worker.pid)
+        return process.create_time() * 1000 <= worker.started_at_ms and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
