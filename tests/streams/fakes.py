@@ -42,9 +42,11 @@ class FakeRecommender:
         self.item_width = width
         self.propensity = propensity
         self.scored: list[int] = []
+        self.made: list[int] = []
 
     def item_vectors(self, item_ids: Sequence[str], text_vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         assert len(item_ids) == len(text_vectors)
+        self.made.append(len(item_ids))
         return text_vectors
 
     def encode(self, histories: Sequence[Any], numbers: npt.NDArray[np.float32], table: Any) -> Any:

@@ -1,0 +1,328 @@
+"""One micro-batch after another through the flow, with stores and models in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cassandra.cluster import NoHostAvailable
+
+from feature_repo.events import Cart, Click, Event, Impression, Review, encode
+from feature_repo.features import NUMERIC_NAMES
+from feature_repo.state import UserState, decode_state
+from streams.flow import Flow, Models
+from streams.metrics import Metrics
+from streams.popularity import Popularity
+from streams.records import Message, Record
+from streams.settings import Settings
+from tests.streams.fakes import (
+    NOW_MS,
+    Done,
+    FakeOnline,
+    FakeProducer,
+    FakeRecommender,
+    FakeSentiment,
+    FakeStore,
+    item,
+    stocked,
+)
+
+EPOCH_US = 1_000_000
+
+
+class Worker:
+    """A flow with its surroundings; another worker on the same store is made by `another`."""
+
+    def __init__(self, store: FakeStore | None = None, done: Done | None = None, epoch_us: int = EPOCH_US) -> None:
+        self.done = done or Done()
+        self.store = store or FakeStore(self.done)
+        self.recommender = FakeRecommender()
+        self.metrics = Metrics()
+        self.popularity = Popularity()
+        self.flow = Flow(
+            Settings(list_size=2, category_share=1.0, propensity_threshold=0.4, propensity_rearm=0.3),
+            self.store,  # type: ignore[arg-type]
+            FakeOnline(self.done),  # type: ignore[arg-type]
+            Models(self.recommender, FakeSentiment()),  # type: ignore[arg-type]
+            stocked(item("tent"), item("cup"), item("rug"), recommender=self.recommender),
+            self.popularity,
+            FakeProducer(self.done),
+            self.metrics,
+            epoch_us,
+        )
+
+    def another(self, epoch_us: int = EPOCH_US) -> Worker:
+        return Worker(self.store, self.done, epoch_us)
+
+    def process(self, *records: Record) -> None:
+        asyncio.run(self.flow.process(records))
+
+    def state(self, user_id: str = "anna") -> UserState:
+        return decode_state(self.store.states[user_id].state)
+
+    def values(self, topic: str) -> list[Any]:
+        """Values sent to a topic."""
+        return [json.loads(m.value or b"") for m in self.done.of("messages") if m.topic == topic]
+
+    def count(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"lastclick_{name}_total", labels)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Worker]]:
+    made: list[Worker] = []
+
+    def make(*args: Any) -> Worker:
+        made.append(Worker(*args))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.flow.close()
+
+
+@pytest.fixture
+def worker(make: Callable[..., Worker]) -> Worker:
+    return make()
+
+
+TOPIC_OF = {Click: "clicks", Cart: "carts", Review: "reviews", Impression: "impressions"}
+
+
+def record(event: Event, offset: int, partition: int = 0) -> Record:
+    return Record(TOPIC_OF[type(event)], partition, offset, NOW_MS, event.user_id.encode(), encode(event))
+
+
+def click(number: int, item_id: str = "tent", user_id: str = "anna") -> Click:
+    return Click(f"click-{number}", user_id, item_id, NOW_MS - 1000 + number)
+
+
+def test_states_are_written_after_everything_else(worker: Worker) -> None:
+    worker.process(record(click(1), 0))
+
+    names = [name for name, _ in worker.done.steps]
+    assert names[0] == "read"
+    assert set(names[1:-1]) == {"messages", "lists", "features"}
+    assert names[-1] == "states"
+
+
+def test_user_with_five_events_in_a_batch_is_scored_once(worker: Worker) -> None:
+    worker.process(*(record(click(number), number) for number in range(5)), record(click(9, user_id="bert"), 5))
+
+    assert worker.recommender.scored == [2]
+    assert len(worker.done.of("lists")) == 2
+    assert len(worker.done.of("features")) == 2
+    assert len(worker.done.of("states")) == 2
+    assert [value["caused_by"] for value in worker.values("recommendations")] == ["click-4", "click-9"]
+    assert worker.state().totals.clicks == 5
+
+
+def test_list_features_score_and_notice_are_of_the_same_moment(worker: Worker) -> None:
+    worker.process(record(click(1), 0))
+
+    (row,), (features,) = worker.done.of("lists"), worker.done.of("features")
+    (score,), (notice,) = worker.values("scores"), worker.values("recommendations")
+    assert row.caused_by == score["caused_by"] == notice["caused_by"] == "click-1"
+    assert row.event_at_ms == score["occurred_at_ms"] == features.event_ms == click(1).occurred_at_ms
+    assert row.list_id == notice["list_id"]
+    assert row.model_version == score["model_version"] == "recommender-1"
+    assert score["features"] == dict(zip(NUMERIC_NAMES, features.row.numbers.tolist(), strict=True))
+    assert score["label"] == "high"
+
+
+def test_all_writes_of_a_user_carry_one_clock_that_rises(worker: Worker) -> None:
+    worker.process(record(click(1), 7))
+    worker.process(record(click(2), 9))
+
+    clocks = [[row.write_us for row in worker.done.of(kind)] for kind in ("features", "states")]
+    assert clocks == [[EPOCH_US + 8, EPOCH_US + 10]] * 2
+    assert worker.store.lists["anna"][1] == EPOCH_US + 10
+
+
+def test_event_delivered_again_has_no_effect_at_all(worker: Worker, make: Callable[..., Worker]) -> None:
+    worker.process(record(click(1), 0), record(click(2), 1))
+    written = dict(worker.store.states)
+    worker.done.steps.clear()
+
+    restarted = make(worker.store, worker.done)
+    restarted.process(record(click(1), 0), record(click(2), 1))
+
+    assert worker.store.states == written
+    assert [name for name, all_of_it in worker.done.steps if all_of_it] == ["read"]
+    assert restarted.count("events", topic="clicks", outcome="duplicate") == 2
+    assert restarted.popularity.state("tent").totals.clicks == 0
+
+
+def test_event_sent_twice_counts_once_and_refreshes_the_list(worker: Worker) -> None:
+    worker.process(record(click(1), 0))
+    worker.process(record(click(1), 1))
+
+    assert worker.state().totals.clicks == 1
+    assert len(worker.done.of("lists")) == 2
+    assert worker.popularity.state("tent").totals.clicks == 1
+    assert worker.count("events", topic="clicks", outcome="applied") == 1
+    assert worker.count("events", topic="clicks", outcome="duplicate") == 1
+
+
+def test_crash_before_the_states_are_written_repeats_the_work(worker: Worker, make: Callable[..., Worker]) -> None:
+    worker.store.fail_states = RuntimeError("the power went out")
+    with pytest.raises(RuntimeError, match="power"):
+        worker.process(record(click(1), 0), record(click(2, user_id="bert"), 1))
+    first = [message for message in worker.done.of("messages") if message.topic != "item-counts"]
+    worker.done.steps.clear()
+
+    # Delivered again to another worker, with more in the batch.
+    restarted = make(worker.store, worker.done)
+    restarted.process(record(click(1), 0), record(click(2, user_id="bert"), 1), record(click(3, user_id="carl"), 2))
+
+    repeated = [message for message in worker.done.of("messages") if message.topic != "item-counts"]
+    assert repeated[: len(first)] == first
+    assert restarted.state("anna").totals.clicks == 1
+    assert restarted.state("bert").totals.clicks == 1
+    assert worker.store.lists.keys() == {"anna", "bert", "carl"}
+
+
+def test_trigger_repeated_after_a_crash_has_the_same_id(worker: Worker, make: Callable[..., Worker]) -> None:
+    worker.store.fail_states = RuntimeError("the power went out")
+    with pytest.raises(RuntimeError, match="power"):
+        worker.process(record(click(1), 0))
+    make(worker.store, worker.done).process(record(click(1), 0), record(click(2), 1))
+    make(worker.store, worker.done).process(record(click(3), 2))
+
+    first, repeated = worker.values("triggers")
+    assert first["trigger_id"] == repeated["trigger_id"]
+    assert (first["caused_by"], repeated["caused_by"]) == ("click-1", "click-2")
+
+
+def test_state_is_read_once_and_then_cached(worker: Worker) -> None:
+    for number in range(3):
+        worker.process(record(click(number), number))
+
+    assert worker.done.of("read") == ["anna"]
+
+
+def test_state_is_read_again_after_the_partition_changed_hands(worker: Worker, make: Callable[..., Worker]) -> None:
+    worker.process(record(click(1), 0))
+    worker.flow.cache.drop_partitions([0])
+    make(worker.store, worker.done).process(record(click(2), 1))
+
+    worker.flow.cache.drop_partitions([0])
+    worker.process(record(click(3), 2))
+
+    assert worker.done.of("read") == ["anna", "anna", "anna"]
+    assert worker.state().totals.clicks == 3
+
+
+def test_offsets_of_topics_that_were_made_again_are_forgotten(worker: Worker, make: Callable[..., Worker]) -> None:
+    """The new topic begins at offset 0: its events would look old, and their writes would lose."""
+    worker.process(record(click(1), 500))
+
+    later = make(worker.store, worker.done, EPOCH_US + 10_000)
+    later.process(record(click(2), 0))
+
+    assert later.state().totals.clicks == 2
+    assert later.state().offsets == {"clicks-0": 0}
+    assert worker.store.lists["anna"][0].caused_by == "click-2"
+
+
+def test_impression_is_remembered_and_makes_no_list(worker: Worker) -> None:
+    worker.process(record(click(1), 0))
+    worker.done.steps.clear()
+
+    worker.process(record(Impression("shown", "anna", "l1", ("tent", "cup"), NOW_MS), 0))
+
+    assert worker.state().totals.impressions == 1
+    assert worker.done.of("lists") == worker.done.of("features") == []
+    assert worker.values("recommendations") == []
+
+
+def test_impression_in_a_batch_with_a_click_does_not_become_the_cause(worker: Worker) -> None:
+    worker.process(record(click(1), 0), record(Impression("shown", "anna", "l1", ("tent",), NOW_MS), 0))
+
+    assert [row.caused_by for row in worker.done.of("lists")] == ["click-1"]
+
+
+def test_reviews_mood_reaches_the_state_and_the_scores(worker: Worker) -> None:
+    worker.process(record(Review("r1", "anna", "tent", "good tent", NOW_MS), 0))
+
+    sentiment, propensity = worker.values("scores")
+    assert (sentiment["kind"], sentiment["value"], sentiment["label"]) == ("sentiment", 0.75, "positive")
+    assert sentiment["score_id"] == "sentiment:r1"
+    assert propensity["features"]["mood_last"] == 0.75
+    assert worker.state().moods[0].score_milli == 750
+
+
+def test_bad_records_become_dead_letters_and_the_good_ones_go_on(worker: Worker) -> None:
+    bad = [
+        Record("clicks", 0, 0, NOW_MS, b"anna", b"not JSON"),
+        Record("carts", 2, 5, NOW_MS, b"bert", None),
+        Record("clicks", 0, 1, NOW_MS, b"somebody", encode(click(1))),
+    ]
+
+    worker.process(bad[0], record(click(1), 2), *bad[1:])
+
+    letters = worker.values("dead-letters")
+    assert [(letter["topic"], letter["offset"], letter["field"]) for letter in letters] == [
+        ("clicks", 0, "value"),
+        ("carts", 5, "value"),
+        ("clicks", 1, "key"),
+    ]
+    assert worker.state().totals.clicks == 1
+    assert worker.count("events", topic="clicks", outcome="dead_letter") == 2
+    assert worker.count("dead_letters", topic="carts", field="value") == 1
+
+
+def test_batch_of_nothing_but_bad_records_writes_nothing_else(worker: Worker) -> None:
+    worker.process(Record("clicks", 0, 0, NOW_MS, b"anna", b"{"))
+
+    assert [name for name, all_of_it in worker.done.steps if all_of_it] == ["messages"]
+
+
+def test_time_ahead_of_the_brokers_is_clamped_and_counted(worker: Worker) -> None:
+    ahead = Click("c", "anna", "tent", NOW_MS + 10_000_000)
+
+    worker.process(record(ahead, 0))
+
+    assert worker.state().newest_ms == NOW_MS
+    assert worker.count("clamped_times") == 1
+
+
+def test_purchase_takes_the_item_out_of_the_next_list(worker: Worker) -> None:
+    worker.process(record(click(1), 0))
+    worker.process(record(Cart("p1", "anna", "tent", "purchase", 1, 1.0, NOW_MS), 0))
+
+    before, after = worker.done.of("lists")
+    assert [place.item_id for place in before.items] == ["tent", "cup"]
+    assert [place.item_id for place in after.items] == ["cup", "rug"]
+
+
+def test_counts_of_items_are_published_with_the_batch(worker: Worker) -> None:
+    worker.process(record(click(1), 0), record(click(2, "cup"), 1))
+
+    counts = [message for message in worker.done.of("messages") if message.topic == "item-counts"]
+    assert [message.key for message in counts] == [b'["cup",0]', b'["tent",0]']
+
+
+def test_cassandra_away_holds_the_batch_until_it_is_back(worker: Worker) -> None:
+    worker.store.fail_states = NoHostAvailable("no host", {})
+
+    worker.process(record(click(1), 0))
+
+    assert worker.state().totals.clicks == 1
+
+
+def test_freshness_is_observed_for_each_event_that_makes_a_list(worker: Worker) -> None:
+    worker.process(record(click(1), 0), record(click(2), 1), record(Impression("i", "bert", "l", (), NOW_MS), 0))
+
+    assert worker.metrics.registry.get_sample_value("lastclick_freshness_seconds_count") == 2
+
+
+def test_messages_are_bytes_under_the_users_key(worker: Worker) -> None:
+    worker.process(record(click(1), 0))
+
+    of_users = [message for message in worker.done.of("messages") if message.topic != "item-counts"]
+    assert {message.key for message in of_users} == {b"anna"}
+    assert all(isinstance(message, Message) and isinstance(message.value, bytes) for message in of_users)
