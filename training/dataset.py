@@ -188,6 +188,10 @@ def read_dataset(
         else:
             user.entries.extend(_entries_of(event))
         user.drawn = user.drawn or random.random() < share
+        if len(drawn) > max_examples:
+            # A source that cannot count its events: keep half, and draw half as many from here on.
+            drawn = [example for example in drawn if random.random() < 0.5]
+            share /= 2
         first_ms = first_ms or event.occurred_at_ms
         last_ms = event.occurred_at_ms
     drawn.extend(_draw(user_id, user, catalogue) for user_id, user in users.items() if user.drawn)

@@ -109,6 +109,17 @@ def test_about_as_many_examples_as_asked_are_drawn() -> None:
     assert 200 < len(dataset.examples.user) < 400
 
 
+def test_source_that_cannot_count_its_events_is_drawn_from_evenly() -> None:
+    class Uncounted(PlantedSource):
+        def count(self) -> int | None:  # type: ignore[override]  # the base knows its events
+            return None
+
+    dataset = read_dataset(Uncounted(), max_examples=400)
+    assert 150 < len(dataset.examples.user) <= 420
+    middle_ms = (dataset.first_ms + dataset.last_ms) / 2
+    assert 0.35 < (dataset.examples.now_ms < middle_ms).mean() < 0.65
+
+
 def test_same_seed_draws_the_same_examples() -> None:
     first, second = (read_dataset(PlantedSource(), max_examples=100, seed=3) for _ in range(2))
     np.testing.assert_array_equal(first.examples.now_ms, second.examples.now_ms)
