@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
@@ -59,6 +62,7 @@ class Catalogue:
         self._foreign: dict[str, Item] = {}
         self._changed: set[str] = set()
         self._decoder = msgspec.json.Decoder(CatalogueRecord)
+        self._lock = threading.Lock()
         self.table = ItemTable(recommender.item_width)
         self.in_stock = np.zeros(1, bool)
         self.published_at_ms = np.zeros(1, np.int64)
@@ -82,30 +86,20 @@ class Catalogue:
         while self._waiting:
             item_id, newest = self._waiting.popleft()
             waiting[item_id] = newest
-        if not waiting:
-            return
-        arrived: dict[str, CatalogueRecord] = {}
-        for item_id, record in waiting.items():
-            self._foreign.pop(item_id, None)
-            if record is None:
-                self._remove(item_id)
-            elif record.encoder != self._encoder:
-                self._foreign[item_id] = record.item
-            else:
-                arrived[item_id] = record
-        if arrived:
-            vectors = self._recommender.item_vectors(
-                list(arrived), np.stack([_unpack(record.text_vector) for record in arrived.values()])
-            )
-            self.table.put(list(arrived), vectors, [record.item.price for record in arrived.values()])
-            self._grow()
-            for record in arrived.values():
-                self._put(record.item)
-        self._changed.update(waiting)
+        if waiting:
+            with self._lock:
+                self._put_to_use(waiting)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the rows as they are for a moment, in a thread other than the one that calls `refresh`."""
+        with self._lock:
+            yield
 
     def changed(self) -> set[str]:
         """Items put to use or removed since the last call."""
-        changed, self._changed = self._changed, set()
+        with self._lock:
+            changed, self._changed = self._changed, set()
         return changed
 
     def foreign(self) -> dict[str, Item]:
@@ -131,6 +125,26 @@ class Catalogue:
     def available(self, now_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows may be recommended at each of the times ``now_ms`` [B]: bool [B, R]."""
         return (self.published_at_ms[None, :] <= now_ms[:, None]) & self.in_stock[None, :]
+
+    def _put_to_use(self, waiting: dict[str, CatalogueRecord | None]) -> None:
+        arrived: dict[str, CatalogueRecord] = {}
+        for item_id, record in waiting.items():
+            self._foreign.pop(item_id, None)
+            if record is None:
+                self._remove(item_id)
+            elif record.encoder != self._encoder:
+                self._foreign[item_id] = record.item
+            else:
+                arrived[item_id] = record
+        if arrived:
+            vectors = self._recommender.item_vectors(
+                list(arrived), np.stack([_unpack(record.text_vector) for record in arrived.values()])
+            )
+            self.table.put(list(arrived), vectors, [record.item.price for record in arrived.values()])
+            self._grow()
+            for record in arrived.values():
+                self._put(record.item)
+        self._changed.update(waiting)
 
     def _put(self, item: Item) -> None:
         row = self.table.row(item.item_id)

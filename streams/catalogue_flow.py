@@ -128,6 +128,7 @@ class CatalogueFlow:
         if rows:
             self._patience.until_available(partial(self._online.write_items, rows))
         if 0 in owned and touched:
-            popular = popular_list(self._catalogue, self._popularity.scores(self._catalogue), now_ms, self._rules)
+            with self._catalogue.held():
+                popular = popular_list(self._catalogue, self._popularity.scores(self._catalogue), now_ms, self._rules)
             name = list_id("", POPULAR_SCENE, now_ms)
             self._patience.until_available(partial(self._store.write_item_list, POPULAR_SCENE, "", name, popular))

@@ -94,7 +94,8 @@ class Popularity:
 
     def state(self, item_id: str) -> ItemState:
         """Counts of an item over all partitions."""
-        return merge([self._counts[item_id, partition] for partition in sorted(self._partitions.get(item_id, ()))])
+        with self._lock:
+            return merge(self._counts[item_id, partition] for partition in sorted(self._partitions.get(item_id, ())))
 
     def scores(self, catalogue: Catalogue) -> npt.NDArray[np.float32]:
         """Decayed popularity of each catalogue row at the newest event's time: float32 [R]."""

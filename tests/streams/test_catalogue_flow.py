@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import numpy as np
@@ -214,3 +216,30 @@ def test_items_of_another_encoder_are_encoded_again_by_their_owner(shop: Shop) -
 
     (message,) = shop.done.of("messages")
     assert msgspec.json.decode(message.value, type=CatalogueRecord).encoder == ENCODER
+
+
+def test_popular_list_is_made_while_items_arrive(shop: Shop) -> None:
+    """Items are put to use in the flow's thread, the list is made in the catalogue's."""
+    names = [f"item-{number:03}" for number in range(300)]
+    for offset, name in enumerate(names):
+        shop.popularity.count(Click("e", "anna", name, NOW_MS), Position("clicks", 5, offset))
+
+    def arrive() -> None:
+        for name in names:
+            record = encode_record(item(name), np.ones(3, np.float32), ENCODER)
+            shop.catalogue.apply(consumed(name.encode(), record))
+            shop.catalogue.refresh()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            arriving, written = pool.submit(arrive), set()
+            while not arriving.done():
+                shop.popularity.count(Click("e", "anna", names[0], NOW_MS), Position("clicks", 6, len(written)))
+                written.update(shop.publish(0))
+            arriving.result()
+    finally:
+        sys.setswitchinterval(interval)
+    written.update(shop.publish(0))
+    assert written == set(names)

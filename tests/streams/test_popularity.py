@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from feature_repo.events import Cart, Click, Event, Impression, Review
@@ -169,3 +172,27 @@ def test_what_nobody_touches_any_more_decays_like_the_rest() -> None:
 
     assert kept.scores(catalogue)[1] == 4
     np.testing.assert_allclose(kept.scores(catalogue), fresh.scores(catalogue))
+
+
+def test_counts_may_be_read_while_they_are_made() -> None:
+    """The event loop counts, the catalogue's thread reads."""
+    popularity = Popularity()
+    last = [""]
+
+    def count() -> None:
+        for number in range(3000):
+            last[0] = f"item-{number}"
+            popularity.count(click(last[0]), at(number))
+            popularity.count(purchase(last[0]), at(number, topic="carts"))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            counting = pool.submit(count)
+            while not counting.done():
+                popularity.state(last[0])
+            counting.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert popularity.state("item-2999").totals.clicks == 1
