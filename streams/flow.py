@@ -139,7 +139,6 @@ class Flow:
                 loop.run_in_executor(self._writers, self._write_lists, batch),
                 loop.run_in_executor(self._writers, self._write_features, batch),
             )
-        self._observe_freshness(batch)
         with self._stage("write states"):
             await loop.run_in_executor(self._writers, self._write_states, batch)
         self._metrics.stage.labels("whole batch").observe(time.perf_counter() - started)
@@ -281,6 +280,7 @@ class Flow:
         ]
         self.patience.until_available(partial(self._store.write_lists, lists))
         self._metrics.lists.inc(len(lists))
+        self._observe_freshness(batch)
 
     def _write_features(self, batch: _Batch) -> None:
         rows = [
