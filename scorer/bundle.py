@@ -228,9 +228,7 @@ def check_files(path: Path, manifest: Manifest) -> None:
     restore = "restore the folder or train it again"
     present = {file.name for file in _files(path)}
     if present != set(manifest.files):
-        raise BundleError(
-            path, "files", seen=sorted(present), expected=sorted(manifest.files), remedy=restore
-        )
+        raise BundleError(path, "files", seen=sorted(present), expected=sorted(manifest.files), remedy=restore)
     for name, expected in manifest.files.items():
         seen = _sha256(path / name)
         if seen != expected:

@@ -59,9 +59,7 @@ class ItemTable:
         """Rows of items, int64 [N]; 0 for those that are not in the table."""
         return np.array([self._row_of.get(item_id, UNKNOWN_ROW) for item_id in item_ids], dtype=np.int64)
 
-    def put(
-        self, item_ids: Sequence[str], vectors: NDArray[np.float32], prices: Sequence[float | None]
-    ) -> None:
+    def put(self, item_ids: Sequence[str], vectors: NDArray[np.float32], prices: Sequence[float | None]) -> None:
         """Add or replace items.
 
         Parameters

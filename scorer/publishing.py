@@ -78,9 +78,7 @@ def publish_bundle(staging: Path, models_dir: Path) -> Path:
     return target
 
 
-def save_golden(
-    folder: Path, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]
-) -> None:
+def save_golden(folder: Path, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> None:
     """Write the golden inputs and outputs of a graph into `folder`, by the graph's names for them."""
     arrays = {f"in/{name}": array for name, array in inputs.items()}
     arrays |= {f"out/{name}": array for name, array in outputs.items()}

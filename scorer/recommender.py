@@ -59,9 +59,7 @@ class Recommender:
         DeviceError
             When `device` is ``cuda`` and cannot be used.
         """
-        bundle = load_bundle(
-            path, "recommender", encoder_version=ENCODER_VERSION, feature_names=NUMERIC_NAMES
-        )
+        bundle = load_bundle(path, "recommender", encoder_version=ENCODER_VERSION, feature_names=NUMERIC_NAMES)
         recommender = cls(bundle, open_session(bundle.file(GRAPH), device, threads=threads))
         recommender._check_sizes()
         inputs, _ = bundle.golden()

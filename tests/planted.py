@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from feature_repo.events import Cart, Click, Event, Item
 from training.dataset import DAY_MS, Dataset, read_dataset
 from training.export import export
+from training.settings import Settings
 from training.targets import Occasions, find_occasions
-from training.train import Settings, Trained, train
+from training.train import Trained, train
 
 START_MS = 1_700_000_000_000
 MINUTE_MS = 60_000

@@ -130,7 +130,7 @@ def evaluate(
         return
     from training.evaluate import evaluate as evaluate_log
     from training.prepare import open_dataset, text_encoder, text_vectors
-    from training.train import Settings
+    from training.settings import Settings
 
     dataset = open_dataset(source, path, _options(days, seed), _say)
     report = evaluate_log(
@@ -169,8 +169,9 @@ def _evaluate_sentiment(
 def _train_recommender(source: str, path: Path | None, options: dict[str, int], budget_s: float, threads: int) -> Path:
     from training.export import export
     from training.prepare import open_dataset, text_encoder, text_vectors
+    from training.settings import Settings
     from training.targets import find_occasions
-    from training.train import Settings, train
+    from training.train import train
 
     dataset = open_dataset(source, path, options, _say)
     encoder = text_encoder(_models(), _say)

@@ -28,8 +28,9 @@ from training.dataset import DAY_MS, DataError, Dataset, Examples
 from training.export import export
 from training.metrics import calibration_error
 from training.ranking import Scorer, ranking_task
+from training.settings import Settings
 from training.targets import Occasions, find_occasions
-from training.train import Settings, train
+from training.train import train
 from training.windows import newest_before
 
 LEARNED = "learned"
