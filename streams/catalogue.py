@@ -22,8 +22,8 @@ from scorer.recommender import Recommender
 class CatalogueRecord(msgspec.Struct, frozen=True):
     """Value of the ``catalogue`` topic: an item, and the vector of its text.
 
-    ``text_vector`` is float16, little endian, in base64; ``encoder`` names the version that made it, since vectors
-    of different encoders never mix.
+    ``text_vector`` is float16, little endian, in base64; ``encoder`` is the sha256 of the weights that made
+    it, since vectors of different encoders never mix.
     """
 
     item: Item

@@ -104,7 +104,7 @@ class CatalogueFlow:
         loop = asyncio.get_running_loop()
         vectors = await loop.run_in_executor(self._threads, self._text_encoder.encode, texts)
         return [
-            Message(CATALOGUE, item.item_id.encode(), encode_record(item, vector, self._text_encoder.version))
+            Message(CATALOGUE, item.item_id.encode(), encode_record(item, vector, self._text_encoder.weights_sha256))
             for item, vector in zip(items, vectors, strict=True)
         ]
 

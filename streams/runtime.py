@@ -34,6 +34,10 @@ ITEMS_TIMEOUT_S = 120.0
 Model = TypeVar("Model")
 
 
+class ModelsDisagree(RuntimeError):
+    """Bundles that are sound by themselves cannot be served together: says which, and what to do."""
+
+
 class Runtime:
     """Everything that the agents of one worker share.
 
@@ -52,7 +56,7 @@ class Runtime:
     ) -> None:
         self.settings, self.store, self.online, self.models = settings, store, online, models
         self.metrics = Metrics()
-        self.catalogue = Catalogue(models.recommender, text_encoder.version)
+        self.catalogue = Catalogue(models.recommender, text_encoder.weights_sha256)
         self.popularity = Popularity()
         self._text_encoder = text_encoder
         self._epoch_us = epoch_us
@@ -69,7 +73,7 @@ class Runtime:
 
         Raises
         ------
-        TopicError, StoreError, BundleError, DeviceError
+        TopicError, StoreError, BundleError, DeviceError, ModelsDisagree
             With what failed, what was seen, what was expected and what to do.
         """
         topic_ids = create_topics(settings)
@@ -79,6 +83,12 @@ class Runtime:
         recommender = _load(Recommender.load, settings, "recommender")
         models = Models(recommender=recommender, sentiment=_load(Sentiment.load, settings, "sentiment"))
         text_encoder = _load(TextEncoder.load, settings, "text-encoder")
+        if recommender.text_encoder != text_encoder.weights_sha256:
+            raise ModelsDisagree(
+                f"recommender {recommender.version} was trained on vectors of the text encoder "
+                f"{recommender.text_encoder[:12]}, but {text_encoder.version} is {text_encoder.weights_sha256[:12]}: "
+                "train the recommender again, or publish the encoder it was trained with"
+            )
         fingerprint = hashlib.sha256(" ".join(topic_ids[name] for name in USER_TOPICS).encode()).hexdigest()
         runtime = cls(settings, store, online, models, text_encoder, store.epoch_us(fingerprint))
         recommender.warm_up(runtime.catalogue.table)

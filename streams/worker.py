@@ -61,6 +61,7 @@ def main() -> None:
     _die_with_parent()
     from scorer.bundle import BundleError
     from scorer.sessions import DeviceError
+    from streams.runtime import ModelsDisagree
     from streams.store import StoreError
     from streams.topics import TopicError
 
@@ -69,7 +70,7 @@ def main() -> None:
     logging.config.dictConfig(logging_config(settings, instance))
     try:
         run(settings, instance)
-    except (TopicError, StoreError, BundleError, DeviceError) as error:
+    except (TopicError, StoreError, BundleError, DeviceError, ModelsDisagree) as error:
         # Another try cannot mend these: the supervisor passes the words on and gives up.
         sys.stderr.write(f"{error}\n")
         raise SystemExit(REFUSED) from error

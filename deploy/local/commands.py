@@ -14,9 +14,7 @@ from deploy.local.status import ServerStatus
 
 Home = Annotated[
     Path | None,
-    typer.Option(
-        "--home", help="Folder of data, logs and run files [env: LASTCLICK_HOME; default: ./.lastclick]."
-    ),
+    typer.Option("--home", help="Folder of data, logs and run files [env: LASTCLICK_HOME; default: ./.lastclick]."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

@@ -78,9 +78,7 @@ def read_record(record: Path) -> ServerProcess | None:
     """Process named by a pid file, or None when there is no readable one."""
     try:
         fields = json.loads(record.read_text(encoding="utf-8"))
-        return ServerProcess(
-            pid=int(fields["pid"]), started_s=float(fields["started_s"]), ports=dict(fields["ports"])
-        )
+        return ServerProcess(pid=int(fields["pid"]), started_s=float(fields["started_s"]), ports=dict(fields["ports"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

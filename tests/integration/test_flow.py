@@ -357,6 +357,19 @@ def test_item_features_follow_the_events(
     assert features["popularity"] >= before["popularity"] + 7
 
 
+def test_item_that_changes_between_two_events_is_served_as_it_is_now(
+    workers: Workers, sender: Sender, stock: list[Item], online: OnlineFeatures
+) -> None:
+    item_id = new_item_id()
+
+    # Up and down: whichever value compares larger, one of them must replace the other.
+    for price in (5.0, 3.0, 7.0, 4.0):
+        sender.send_item(item_id, document(stock[0], item_id=item_id, price=price))
+        wait_until(lambda price=price: online.read_item(item_id)["price"] == price, 20, f"a price of {price}")
+
+    sender.send_item(item_id, None)
+
+
 def test_two_workers_share_the_users(workers: Workers, sender: Sender, stock: list[Item]) -> None:
     before = _events_by_worker(workers)
 

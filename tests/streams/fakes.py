@@ -75,7 +75,8 @@ class FakeSentiment:
 class FakeTextEncoder:
     """Vectors of length 3 made from the text's hash."""
 
-    version = ENCODER
+    version = "text-encoder-1"
+    weights_sha256 = ENCODER
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         digests = [hashlib.sha256(text.encode()).digest()[:3] for text in texts]

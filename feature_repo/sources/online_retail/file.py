@@ -60,9 +60,7 @@ def read_rows(path: Path, encoding: str) -> Iterator[RawRow | str]:
                     yield "not CSV"
                     continue
                 if len(row) >= needed:
-                    yield RawRow(
-                        row[first], row[second], row[third], row[fourth], row[fifth], row[sixth], row[seventh]
-                    )
+                    yield RawRow(row[first], row[second], row[third], row[fourth], row[fifth], row[sixth], row[seventh])
                 elif row:
                     yield "missing columns"
     except (OSError, EOFError, zlib.error) as error:

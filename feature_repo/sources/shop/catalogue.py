@@ -160,9 +160,7 @@ def _publish(rng: np.random.Generator, products: int, start_ms: int) -> Ints:
     return published.astype(np.int64)
 
 
-def _describe(
-    rng: np.random.Generator, kind: ProductType, brand: str, style: str, titles: set[str]
-) -> tuple[str, str]:
+def _describe(rng: np.random.Generator, kind: ProductType, brand: str, style: str, titles: set[str]) -> tuple[str, str]:
     """Title and description of a product; the title is new to `titles`, and joins them."""
     for attempt in range(TITLE_ATTEMPTS):
         material = kind.materials[rng.integers(len(kind.materials))]

@@ -119,9 +119,7 @@ class Choices:
             logits[catalogue.place_in_category[mission.favourite]] += FAVOURITE_WEIGHT
         return logits
 
-    def _report(
-        self, watch: Watch, product: int, focus: Floats | None, wandering: float, revisit: float
-    ) -> None:
+    def _report(self, watch: Watch, product: int, focus: Floats | None, wandering: float, revisit: float) -> None:
         idle = np.exp(self._idle - self._idle.max())
         probabilities = wandering * idle / idle.sum()
         if focus is not None:

@@ -51,9 +51,7 @@ class Missions:
         Source of every choice.
     """
 
-    def __init__(
-        self, catalogue: Catalogue, shoppers: Shoppers, market: Market, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, shoppers: Shoppers, market: Market, rng: np.random.Generator) -> None:
         self._types = catalogue.types
         self._type_of = catalogue.type_of
         self._shoppers = shoppers
