@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from streams.run_files import WorkerRun, remove_worker, write_worker
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 from streams.supervisor import REFUSED, SUPERVISED
 
 # The rest is imported once the process is tied to its supervisor: Faust and Feast take a second, and a supervisor
@@ -65,12 +65,12 @@ def main() -> None:
     from streams.store import StoreError
     from streams.topics import TopicError
 
-    settings, instance = Settings.from_environment(), int(sys.argv[1])
-    settings.logs.mkdir(parents=True, exist_ok=True)
-    logging.config.dictConfig(logging_config(settings, instance))
     try:
+        settings, instance = Settings.from_environment(), int(sys.argv[1])
+        settings.logs.mkdir(parents=True, exist_ok=True)
+        logging.config.dictConfig(logging_config(settings, instance))
         run(settings, instance)
-    except (TopicError, StoreError, BundleError, DeviceError, ModelsDisagree) as error:
+    except (SettingsError, TopicError, StoreError, BundleError, DeviceError, ModelsDisagree) as error:
         # Another try cannot mend these: the supervisor passes the words on and gives up.
         sys.stderr.write(f"{error}\n")
         raise SystemExit(REFUSED) from error
