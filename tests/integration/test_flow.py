@@ -19,10 +19,12 @@ import pytest
 from feature_repo.events import Item
 from feature_repo.features import NUMERIC_NAMES
 from feature_repo.online import OnlineFeatures, open_feature_store
+from scorer.sessions import gpu_count
 from streams.runtime import online_config
 from streams.settings import Settings
 from streams.supervisor import worker_environment
 from tests.integration.clients import (
+    RUN,
     Document,
     Sender,
     Storefront,
@@ -463,6 +465,28 @@ def test_features_of_a_stranger_fail_with_the_reason(workers: Workers, settings:
     assert "Traceback" not in done.stderr
 
 
+def test_replay_sends_a_log_once_and_says_so(
+    workers: Workers, settings: Settings, storefront: Storefront, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.csv"
+    customers = [f"{RUN}-{number}" for number in range(3)]
+    rows = [f"1000{n},{n}0001,RED MUG,{n + 1},2010-12-01 08:2{n}:00,2.5,{each},UK" for n, each in enumerate(customers)]
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+    log.write_text("\n".join([header, *rows, "10009,90001,BLUE MUG,1,2010-12-01 08:29:00,2.5,,UK"]) + "\n")
+    command = [_command(), "replay", "online-retail", str(log), "--json"]
+
+    runs = [subprocess.run(command, env=_environment(settings), capture_output=True, text=True) for _ in range(2)]
+
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr + runs[1].stderr
+    # Nothing but the answer, and not a word of the libraries below.
+    assert [run.stderr for run in runs] == ["", ""]
+    first, second = (json.loads(run.stdout) for run in runs)
+    assert (first["items"], first["events"], first["skipped_rows"]) == (4, 3, {"no customer": 1})
+    assert (second["events"], second["skipped_before"]) == (0, 3)
+    for customer in customers:
+        wait_until(lambda customer=customer: storefront.row_of(customer), 20, f"a list of {customer}")
+
+
 def test_status_names_servers_workers_and_models(workers: Workers, settings: Settings) -> None:
     answer = lastclick(settings, "status", "--json")
 
@@ -471,6 +495,23 @@ def test_status_names_servers_workers_and_models(workers: Workers, settings: Set
     assert [worker["pid"] for worker in answer["workers"]] == [worker.pid for worker in workers.ready()]
     current = {path.parent.name: path.read_text().strip() for path in (settings.models).glob("*/CURRENT")}
     assert answer["models"] == current
+
+
+@pytest.mark.skipif(gpu_count() > 0, reason="there is a GPU here")
+def test_gpu_that_is_demanded_and_absent_is_a_clear_error_at_the_start(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(settings.models.resolve())
+
+    done = subprocess.run(
+        [_command(), "worker"],
+        env=_environment(settings) | {"LASTCLICK_HOME": str(tmp_path), "LASTCLICK_DEVICE": "cuda"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 1
+    assert "device 'cuda' was demanded, but the CUDA driver shows 0 GPUs" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_stopped_in_order_the_next_workers_go_on_where_it_ended(

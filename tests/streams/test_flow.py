@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -214,6 +214,20 @@ def test_state_is_read_again_after_the_partition_changed_hands(worker: Worker, m
 
     assert worker.done.of("read") == ["anna", "anna", "anna"]
     assert worker.state().totals.clicks == 3
+
+
+def test_state_read_while_the_partition_changed_hands_is_not_kept(worker: Worker) -> None:
+    read = worker.store.read_states
+
+    def read_slowly(user_ids: Sequence[str]) -> Any:
+        states = read(user_ids)
+        worker.flow.cache.drop_partitions([0])
+        return states
+
+    worker.store.read_states = read_slowly  # type: ignore[method-assign]
+    worker.process(record(click(1), 0))
+
+    assert worker.flow.cache.get("anna") is None
 
 
 def test_offsets_of_topics_that_were_made_again_are_forgotten(worker: Worker, make: Callable[..., Worker]) -> None:

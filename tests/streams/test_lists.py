@@ -154,7 +154,11 @@ def test_category_fills_the_rest_when_nothing_else_is_left() -> None:
 
 
 def test_items_without_a_category_do_not_crowd_each_other_out() -> None:
-    assert ids(one_list(state_of(click("a")), line_of(*"abcdef"), HALF)) == ["a", "b", "c", "d"]
+    catalogue = stocked(
+        *(item(name) for name in "abcdef"), item("cup", "cups"), vectors=[[0.9 - 0.1 * n, 0, 0] for n in range(7)]
+    )
+
+    assert ids(one_list(state_of(click("a")), catalogue, HALF)) == ["a", "b", "c", "d"]
 
 
 def test_equal_scores_go_by_the_order_of_arrival() -> None:

@@ -1,0 +1,126 @@
+"""The command line without servers: help, usage, settings, and errors that people can act on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streams import cli
+
+VERBS = ("up", "down", "status", "demo", "replay", "worker", "recommend", "features", "train", "evaluate")
+
+
+class Ended:
+    """How a command ended, and what it printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def lastclick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run the command line in an empty home."""
+    for name in ("LASTCLICK_KAFKA", "LASTCLICK_CASSANDRA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LASTCLICK_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str) -> Ended:
+        monkeypatch.setattr("sys.argv", ["lastclick", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, lastclick: Run) -> None:
+    ended = lastclick(verb, "--help")
+
+    assert ended.code == 0
+    assert f"lastclick {verb}" in ended.out
+    assert len(ended.out.split()) > 20
+
+
+def test_help_names_all_verbs_and_none_that_does_not_exist_yet(lastclick: Run) -> None:
+    ended = lastclick("--help")
+
+    assert all(f" {verb} " in ended.out for verb in VERBS)
+    assert not any(f" {verb} " in ended.out for verb in ("serve", "release", "rollback", "bench", "parity", "forget"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("no-such-verb",),
+        ("recommend",),
+        ("worker", "--count", "0"),
+        ("worker", "--count", "some"),
+        ("replay", "shop", "--no-such-option"),
+        ("demo", "--for", "1"),
+    ],
+)
+def test_wrong_usage_ends_with_two(words: tuple[str, ...], lastclick: Run) -> None:
+    ended = lastclick(*words)
+
+    assert ended.code == 2
+    assert "Usage" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words", [("recommend", "anna", "--json"), ("features", "anna"), ("worker",), ("replay", "shop")]
+)
+def test_without_servers_the_error_says_how_to_start_them(words: tuple[str, ...], lastclick: Run) -> None:
+    ended = lastclick(*words)
+
+    assert ended.code == 1
+    assert ended.out == ""
+    assert ended.err.startswith("lastclick: no Kafka and no ")
+    assert "`lastclick up`" in ended.err
+
+
+def test_status_without_servers_is_one_document_and_a_failure(lastclick: Run) -> None:
+    ended = lastclick("status", "--json")
+
+    assert ended.code == 1
+    document = json.loads(ended.out)
+    assert document["workers"] == []
+    assert document["kafka"] is None
+    assert {server["state"] for server in document["servers"]} == {"stopped"}
+
+
+def test_bad_setting_is_named(lastclick: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LASTCLICK_PARTITIONS", "none")
+
+    ended = lastclick("recommend", "anna")
+
+    assert ended.code == 1
+    assert ended.err == "lastclick: LASTCLICK_PARTITIONS: saw 'none', expected a value of type int\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("replay", "no-such-source"), "unknown source 'no-such-source'"),
+        (("replay", "online-retail"), "no path was given"),
+        (("replay", "shop", "--rate", "1", "--speedup", "2"), "both a rate and a speedup"),
+    ],
+)
+def test_replay_that_cannot_start_says_why(
+    words: tuple[str, ...], reason: str, lastclick: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "addressed_settings", cli.Settings.from_environment)
+
+    ended = lastclick(*words)
+
+    assert ended.code == 1
+    assert reason in ended.err
+    assert ended.out == ""
