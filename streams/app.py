@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import faust
@@ -21,9 +21,20 @@ STREAM_BUFFER = 16_384
 
 
 class WorkerApp(faust.App):
-    """A Faust app and what its agents share."""
+    """A Faust app and what its agents share.
+
+    ``when_stopping`` is called as soon as a stop is asked for, by a signal or a crash.
+    """
 
     runtime: Runtime
+    when_stopping: Callable[[], None] | None = None
+
+    async def on_stop(self) -> None:
+        """Stop in order: Faust lets the batch at work end first, unless it waits for Cassandra."""
+        self.runtime.give_up_waiting()
+        if self.when_stopping is not None:
+            self.when_stopping()
+        await super().on_stop()
 
 
 def create_app(settings: Settings, instance: int = 0) -> WorkerApp:

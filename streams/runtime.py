@@ -178,6 +178,11 @@ class Runtime:
             self.flow.cache.drop_partitions(partitions)
             self.catalogue_flow.partitions_changed()
 
+    def give_up_waiting(self) -> None:
+        """End waits for Cassandra, so that a stop doesn't last as long as an outage."""
+        if self._started.is_set():
+            self.flow.patience.stop()
+
     async def stop(self) -> None:
         """Stop readers and threads, and close the stores."""
         for reader in self._readers:

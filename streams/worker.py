@@ -10,6 +10,7 @@ import logging.config
 import os
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -22,6 +23,9 @@ from streams.supervisor import REFUSED, SUPERVISED
 
 LOG_BYTES = 5 * 1024 * 1024
 LOG_FILES = 3
+STOP_LIMIT_S = 15.0
+"""Longer than a batch, shorter than the supervisor's patience. What is cut off is delivered again."""
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -47,6 +51,7 @@ def run(settings: Settings, instance: int) -> None:
         write_worker(settings.run, WorkerRun(instance, os.getpid(), port, time.time_ns() // 1_000_000, models))
 
     app.task(tell_ready)
+    app.when_stopping = _end_in_time
     worker = faust.Worker(
         app, loglevel="WARN", redirect_stdouts=False, logging_config=logging_config(settings, instance)
     )
@@ -74,6 +79,18 @@ def main() -> None:
         # Another try cannot mend these: the supervisor passes the words on and gives up.
         sys.stderr.write(f"{error}\n")
         raise SystemExit(REFUSED) from error
+
+
+def _end_in_time() -> None:
+    """Make sure that the stop comes to an end: Faust waits without limit for what was not acknowledged."""
+
+    def end() -> None:
+        logging.getLogger("streams.worker").error("did not stop within %.0f s; ending at once", STOP_LIMIT_S)
+        os._exit(1)
+
+    limit = threading.Timer(STOP_LIMIT_S, end)
+    limit.daemon = True
+    limit.start()
 
 
 def _die_with_parent() -> None:
