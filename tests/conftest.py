@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Before any test imports Feast, which otherwise moves every metric of the process into shared files.
+import feature_repo.lean_feast  # noqa: F401
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

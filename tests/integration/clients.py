@@ -77,6 +77,10 @@ class Sender:
         """Send an event without waiting for the broker; `flush` waits for all."""
         self._producer.send(topic, key=event["user_id"].encode(), value=json.dumps(event).encode())
 
+    def post_item(self, item_id: str, item: Document | None) -> None:
+        """Publish or remove an item without waiting for the broker."""
+        self._producer.send("items", key=item_id.encode(), value=None if item is None else json.dumps(item).encode())
+
     def flush(self) -> None:
         self._producer.flush()
 

@@ -12,6 +12,8 @@ import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from feature_repo.events import Item, encode
+from feature_repo.sources import Source
+from feature_repo.sources.online_retail import OnlineRetail
 from feature_repo.sources.shop import Shop
 from streams.settings import Settings
 from streams.topics import ITEMS, USER_TOPICS, create_topics
@@ -21,7 +23,25 @@ from tests.integration.running import Fleet, Workers
 BUILT_MODELS = "LASTCLICK_TEST_MODELS"
 """Names a folder of bundles to serve, to save the minute of making them while writing tests."""
 
+FOLDER = Path(__file__).parent
 TRAINED_ON = {"days": 8, "shoppers": 300, "products": 200}
+
+
+FOLDER = Path(__file__).parent
+LAST = ("test_crashes", "test_replay")
+"""Modules that put whole shops on the shared topics: after them the catalogue is no longer the few items of `stock`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: item.module.__name__.rpartition(".")[2] in LAST if isinstance(item, pytest.Function) else 0
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send whole logs last: the tests of single lists want a catalogue that holds nothing but their stock."""
+    last = ("test_replay.py", "test_crashes.py")
+    items.sort(key=lambda item: item.path.parent == FOLDER and item.path.name in last)
 
 
 @pytest.fixture(scope="session")
@@ -116,15 +136,33 @@ def sender(settings: Settings) -> Iterator[Sender]:
 
 
 @pytest.fixture(scope="session")
-def stock(sender: Sender, fleet: Fleet) -> Iterator[list[Item]]:
+def published(sender: Sender, fleet: Fleet) -> Iterator[list[Source]]:
+    """Sources whose items tests publish: at the end of the run they leave the catalogue again."""
+    sources: list[Source] = []
+    yield sources
+    for item_id in {item.item_id for source in sources for item in source.items()}:
+        sender.post_item(item_id, None)
+    sender.flush()
+    fleet.finish()
+
+
+@pytest.fixture(scope="session")
+def stock(sender: Sender, published: list[Source]) -> list[Item]:
     """A catalogue of which the recommender has seen nothing: every item is scored by its text alone."""
-    items = list(Shop(products=TRAINED_ON["products"], id_prefix=f"{RUN}-").items())
+    shop = Shop(products=TRAINED_ON["products"], id_prefix=f"{RUN}-")
+    published.append(shop)
+    items = list(shop.items())
     for item in items:
         sender.send_bytes("items", item.item_id.encode(), encode(item))
-    yield items
-    for item in items:
-        sender.send_item(item.item_id, None)
-    fleet.finish()
+    return items
+
+
+@pytest.fixture(scope="session")
+def online_retail(shared_data: Path, published: list[Source]) -> OnlineRetail:
+    """The real log, surveyed once."""
+    source = OnlineRetail(next((shared_data / "online_retail").glob("*.csv.gz")))
+    published.append(source)
+    return source
 
 
 @pytest.fixture

@@ -25,17 +25,18 @@ from streams.settings import Settings
 from tests.integration.clients import Storefront, user
 from tests.integration.recompute import Expected, Sent, Shelf, differing, stored_causes, stored_states
 from tests.integration.running import Workers
-from tests.integration.test_replay import limit, online_retail
+from tests.integration.test_replay import limit
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(params=["shop", pytest.param("online-retail", marks=pytest.mark.data)])
-def source(request: pytest.FixtureRequest) -> Source:
-    if request.param == "shop":
-        return Shop(days=6, shoppers=300, products=200)
-    return online_retail(request.getfixturevalue("shared_data"))
+def source(request: pytest.FixtureRequest, published: list[Source]) -> Source:
+    if request.param == "online-retail":
+        return request.getfixturevalue("online_retail")
+    published.append(shop := Shop(days=6, shoppers=300, products=200, id_prefix=user("crash-")))
+    return shop
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +109,15 @@ def _events_in(state: bytes) -> int:
 
 
 def test_nothing_is_lost_while_cassandra_is_away(
-    workers: Workers, settings: Settings, storefront: Storefront, sentiment: Callable[[str], float]
+    workers: Workers,
+    settings: Settings,
+    storefront: Storefront,
+    sentiment: Callable[[str], float],
+    published: list[Source],
 ) -> None:
     users = user("pause-")
-    source = Shop(days=3, shoppers=200, products=200)
+    source = Shop(days=3, shoppers=200, products=200, id_prefix=users)
+    published.append(source)
     sent = Sent(source, users)
     expected = Expected.of(sent, sentiment)
     before = workers.restarts

@@ -66,6 +66,13 @@ def wait_for_words(process: subprocess.Popen[bytes], printed: Path, words: str) 
 
 
 @pytest.fixture
+def demo_home(tmp_path: Path, home: Path) -> Path:
+    """A home of the demo's own with models: other tests' workers run in the shared one."""
+    (tmp_path / "models").symlink_to(home / "models")
+    return tmp_path
+
+
+@pytest.fixture
 def no_home(tmp_path: Path) -> Path:
     """A home without models."""
     return tmp_path
@@ -85,25 +92,25 @@ def test_ctrl_c_during_training_leaves_no_process(no_home: Path) -> None:
     [("starting on", signal.SIGINT), ("Workers", signal.SIGTERM)],
     ids=["while servers start", "while workers start"],
 )
-def test_signal_during_the_start_leaves_no_process(home: Path, words: str, signal_number: int) -> None:
-    with demo(home) as (process, printed):
+def test_signal_during_the_start_leaves_no_process(demo_home: Path, words: str, signal_number: int) -> None:
+    with demo(demo_home) as (process, printed):
         wait_for_words(process, printed, words)
-        assert len(processes_of(home)) > 1
+        assert len(processes_of(demo_home)) > 1
         process.send_signal(signal_number)
         assert process.wait(END_S) == 128 + signal_number, printed.read_text(errors="replace")
-        assert processes_of(home) == []
+        assert processes_of(demo_home) == []
 
 
-def test_demo_after_a_killed_one_passes_its_own_checks(home: Path) -> None:
-    with demo(home) as (process, printed):
+def test_demo_after_a_killed_one_passes_its_own_checks(demo_home: Path) -> None:
+    with demo(demo_home) as (process, printed):
         wait_for_words(process, printed, "Workers")
         process.kill()
         process.wait()
-    assert processes_of(home), "servers outlive a demo that was killed"
-    with demo(home, "--for", "15") as (process, printed):
+    assert processes_of(demo_home), "servers outlive a demo that was killed"
+    with demo(demo_home, "--for", "15") as (process, printed):
         code = process.wait(START_S + END_S)
         text = printed.read_text(errors="replace")
     assert code == 0, text
     assert "The shop is simulated" in text
     assert re.search(r"All \d+ checks hold", text), text
-    assert processes_of(home) == []
+    assert processes_of(demo_home) == []

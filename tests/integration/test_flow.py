@@ -19,6 +19,7 @@ import pytest
 from feature_repo.events import Item
 from feature_repo.features import NUMERIC_NAMES
 from feature_repo.online import OnlineFeatures, open_feature_store
+from feature_repo.sources.online_retail import OnlineRetail
 from scorer.sessions import gpu_count
 from streams.runtime import online_config
 from streams.settings import Settings
@@ -466,10 +467,11 @@ def test_features_of_a_stranger_fail_with_the_reason(workers: Workers, settings:
 
 
 def test_replay_sends_a_log_once_and_says_so(
-    workers: Workers, settings: Settings, storefront: Storefront, tmp_path: Path
+    workers: Workers, sender: Sender, settings: Settings, storefront: Storefront, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.csv"
-    customers = [f"{RUN}-{number}" for number in range(3)]
+    first_customer = 10**9 + int(RUN, 16)
+    customers = [str(first_customer + number) for number in range(3)]
     rows = [f"1000{n},{n}0001,RED MUG,{n + 1},2010-12-01 08:2{n}:00,2.5,{each},UK" for n, each in enumerate(customers)]
     header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
     log.write_text("\n".join([header, *rows, "10009,90001,BLUE MUG,1,2010-12-01 08:29:00,2.5,,UK"]) + "\n")
@@ -485,6 +487,8 @@ def test_replay_sends_a_log_once_and_says_so(
     assert (second["events"], second["skipped_before"]) == (0, 3)
     for customer in customers:
         wait_until(lambda customer=customer: storefront.row_of(customer), 20, f"a list of {customer}")
+    for item in OnlineRetail(log).items():
+        sender.send_item(item.item_id, None)
 
 
 def test_status_names_servers_workers_and_models(workers: Workers, settings: Settings) -> None:

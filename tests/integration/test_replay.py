@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -28,10 +27,6 @@ USERS = user("replay-")
 CUSTOMERS = 200
 
 
-def online_retail(shared_data: Path) -> OnlineRetail:
-    return OnlineRetail(next((shared_data / "online_retail").glob("*.csv.gz")))
-
-
 def limit() -> int | None:
     return int(os.environ[LIMIT]) if LIMIT in os.environ else None
 
@@ -48,16 +43,15 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(shared_data: Path, settings: Settings, fleet: Fleet) -> Run:
-    source = online_retail(shared_data)
-    sent = Sent(source, USERS, limit())
+def run(online_retail: OnlineRetail, settings: Settings, fleet: Fleet) -> Run:
+    sent = Sent(online_retail, USERS, limit())
     workers = fleet.of(settings, 2)
     workers.wait_drained()
     before = workers.outcomes()
     replayed = replay(sent, settings, Pace())
     workers.wait_drained(1500)
     counted = workers.outcomes() - before
-    return Run(source, sent, replayed, Expected.of(sent), dict(counted))
+    return Run(online_retail, sent, replayed, Expected.of(sent), dict(counted))
 
 
 def test_every_event_sent_is_accounted_for(run: Run) -> None:
