@@ -23,21 +23,6 @@ from tests.integration.running import Fleet, Workers
 BUILT_MODELS = "LASTCLICK_TEST_MODELS"
 """Names a folder of bundles to serve, to save the minute of making them while writing tests."""
 
-FOLDER = Path(__file__).parent
-TRAINED_ON = {"days": 8, "shoppers": 300, "products": 200}
-
-
-FOLDER = Path(__file__).parent
-LAST = ("test_crashes", "test_replay")
-"""Modules that put whole shops on the shared topics: after them the catalogue is no longer the few items of `stock`."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(
-        key=lambda item: item.module.__name__.rpartition(".")[2] in LAST if isinstance(item, pytest.Function) else 0
-    )
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Send whole logs last: the tests of single lists want a catalogue that holds nothing but their stock."""
     last = ("test_replay.py", "test_crashes.py")
