@@ -23,6 +23,10 @@ from tests.integration.running import Fleet, Workers
 BUILT_MODELS = "LASTCLICK_TEST_MODELS"
 """Names a folder of bundles to serve, to save the minute of making them while writing tests."""
 
+TRAINED_ON = {"days": 8, "shoppers": 300, "products": 200}
+FOLDER = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Send whole logs last: the tests of single lists want a catalogue that holds nothing but their stock."""
     last = ("test_replay.py", "test_crashes.py")
