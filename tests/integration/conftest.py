@@ -71,7 +71,7 @@ def build_models(models: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def settings(servers: Any, home: Path) -> Settings:
+def settings(servers: Any, home: Path) -> Iterator[Settings]:
     """One group and keyspace for the whole session, apart from whatever else uses the servers."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     settings = Settings(
@@ -91,7 +91,10 @@ def settings(servers: Any, home: Path) -> Settings:
     )
     create_topics(settings)
     _begin_at_the_end(settings)
-    return settings
+    yield settings
+    cassandra = Storefront(settings.cassandra, settings.keyspace)
+    cassandra.rows("DROP KEYSPACE IF EXISTS {keyspace}")
+    cassandra.close()
 
 
 def _begin_at_the_end(settings: Settings) -> None:
@@ -111,7 +114,8 @@ def _begin_at_the_end(settings: Settings) -> None:
 
 
 @pytest.fixture(scope="session")
-def fleet() -> Iterator[Fleet]:
+def fleet(settings: Settings) -> Iterator[Fleet]:
+    """Workers of these settings: ended before their keyspace goes."""
     fleet = Fleet()
     yield fleet
     fleet.stop()
