@@ -15,6 +15,7 @@ from streams import topics
 from streams.settings import Settings
 from streams.store import RecommendationList, RecommendedItem, Store, StoredState, StoreError
 from streams.topics import TopicError, TopicSpec, create_topics
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -160,6 +161,7 @@ def _config(admin: KafkaAdminClient, topic: str) -> dict[str, str]:
 def test_topics_made_again_have_other_ids(own: Settings, admin: KafkaAdminClient, named: dict[str, str]) -> None:
     first = create_topics(replace(own, partitions=1))
     admin.delete_topics([named["clicks"]])
+    wait_until(lambda: named["clicks"] not in admin.list_topics(), 30, "the broker to forget the deleted topic")
     again = create_topics(replace(own, partitions=1))
 
     changed = {name for name in first if first[name] != again[name]}
