@@ -175,13 +175,18 @@ def test_a_taken_port_leads_to_another_that_is_remembered(stand: Stand) -> None:
 
 
 def test_a_port_lost_to_another_while_starting_leads_to_another(stand: Stand) -> None:
+    lost: list[int] = []
     with ExitStack() as listeners:
-        stand.kafka.before_start.append(
-            lambda ports: listeners.enter_context(socket.create_server((HOST, ports["clients"])))
-        )
+
+        def take(ports: Mapping[str, int]) -> None:
+            listeners.enter_context(socket.create_server((HOST, ports["clients"])))
+            lost.append(ports["clients"])
+
+        stand.kafka.before_start.append(take)
         addresses = stand.launcher().up()
     assert stand.kafka.starts == 2
-    assert not addresses.kafka.endswith(f":{stand.kafka.usual_ports['clients']}")
+    # The lost port need not be the usual one: another program of the machine may hold that for a moment.
+    assert not addresses.kafka.endswith(f":{lost[0]}")
 
 
 def test_a_server_that_ends_shows_its_last_lines_and_takes_the_other_down(stand: Stand) -> None:
