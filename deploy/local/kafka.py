@@ -149,9 +149,15 @@ def _property_text(text: str) -> str:
     return "".join(each if each.isascii() else f"\\u{ord(each):04x}" for each in escaped)
 
 
+def make_cluster_id(random: uuid.UUID) -> str:
+    """The 22 characters Kafka makes of a UUID; none that its tool's command line would take for an option."""
+    text = base64.urlsafe_b64encode(random.bytes).decode().rstrip("=")
+    # One in 64 begins with a dash; Kafka itself draws again then.
+    return make_cluster_id(uuid.uuid4()) if text.startswith("-") else text
+
+
 def _format(arguments: Path, options: Sequence[str], properties: Path) -> None:
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = ["format", "--ignore-formatted", "-t", cluster_id, "-c", str(properties)]
+    tool = ["format", "--ignore-formatted", "-t", make_cluster_id(uuid.uuid4()), "-c", str(properties)]
     write_arguments(arguments, [*options, "kafka.tools.StorageTool", *tool])
     done = subprocess.run(
         [str(java_executable()), f"@{arguments}"], capture_output=True, text=True, check=False, timeout=120

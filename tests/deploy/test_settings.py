@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
+import uuid
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -83,3 +85,12 @@ def test_a_home_holds_everything_of_a_server() -> None:
     assert places.log == Path("/home/logs/kafka.log")
     for path in (places.config, places.arguments, places.record):
         assert path.is_relative_to("/home/run")
+
+
+def test_a_cluster_id_never_looks_like_an_option() -> None:
+    dashed = uuid.UUID(bytes=bytes([0xFB] * 16))
+    assert base64.urlsafe_b64encode(dashed.bytes).startswith(b"-")
+    made = kafka.make_cluster_id(dashed)
+    assert len(made) == 22
+    assert not made.startswith("-")
+    assert kafka.make_cluster_id(uuid.UUID(int=1)) == "AAAAAAAAAAAAAAAAAAAAAQ"
