@@ -4,6 +4,7 @@
 #   make test                    lint, types, import contracts, unit and integration tests on real servers
 #   make lint                    the first three of them
 #   make bench                   benchmarks against a floor in the same run
+#   make fuzz ARGS="--seconds 600"    fuzz the decoding of records, states and bundles
 #   make up / make down          local Kafka and Cassandra
 #   make lock                    resolve the locked requirements anew
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test lint bench up down lock clean
+.PHONY: demo test lint bench fuzz up down lock clean
 .DEFAULT_GOAL := demo
 
 # Hashes pin every package, and no index is named: pip's own configuration says where they come from.
@@ -39,6 +40,9 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+fuzz: $(VENV)/installed
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 up: $(VENV)/installed
 	@$(BIN)/lastclick up

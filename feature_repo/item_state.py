@@ -170,7 +170,7 @@ def decode_item_state(data: bytes) -> ItemState:
         raise StateVersionError("item state", data[:1], ITEM_STATE_VERSION)
     try:
         return _DECODER.decode(memoryview(data)[1:])
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # as in `decode_state`
         raise StateDamagedError("item state", data, error) from error
 
 

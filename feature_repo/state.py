@@ -178,7 +178,7 @@ def decode_state(data: bytes) -> UserState:
         raise StateVersionError("user state", data[:1], STATE_VERSION)
     try:
         return _DECODER.decode(memoryview(data)[1:])
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # text that is not UTF-8 and deep nesting have no error of msgspec's
         raise StateDamagedError("user state", data, error) from error
 
 

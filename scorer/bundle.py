@@ -8,7 +8,8 @@ does not hold. `scorer.publishing` writes them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,8 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from scorer.tables import TablesError, read_tables
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
@@ -103,19 +106,29 @@ class Bundle:
             )
         return self.path / name
 
-    def tables(self, name: str) -> dict[str, NDArray[Any]]:
-        """Arrays of one ``.npz`` file, by name. Pickled objects are refused."""
-        with np.load(self.file(name), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+    def tables(self, name: str, *needed: str) -> dict[str, NDArray[Any]]:
+        """Arrays of one ``.npz`` file, by name; `BundleError` when it can't be read or lacks a needed one."""
+        with self.blamed(name, TablesError):
+            tables = read_tables(self.file(name))
+        if not tables.keys() >= set(needed):
+            raise BundleError(self.path, name, seen=sorted(tables), expected=sorted(needed), remedy="train it again")
+        return tables
+
+    @contextmanager
+    def blamed(self, what: str, *errors: type[Exception]) -> Iterator[None]:
+        """Turn these errors into a `BundleError` about `what`."""
+        try:
+            yield
+        except errors as error:
+            raise BundleError(
+                self.path, what, seen=error, expected="what `lastclick train` writes", remedy="train it again"
+            ) from error
 
     def golden(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         """Golden inputs and golden outputs of the graph, by name."""
         tables = self.tables(GOLDEN)
-        parts: dict[str, dict[str, NDArray[Any]]] = {"in": {}, "out": {}}
-        for key, array in tables.items():
-            side, _, name = key.partition("/")
-            parts[side][name] = array
-        return parts["in"], parts["out"]
+        inputs = {key.removeprefix("in/"): array for key, array in tables.items() if key.startswith("in/")}
+        return inputs, {key.removeprefix("out/"): array for key, array in tables.items() if key.startswith("out/")}
 
     def check_golden(self, outputs: Mapping[str, NDArray[Any]]) -> None:
         """Hold the graph's `outputs` for the golden inputs against the golden outputs.
@@ -123,18 +136,26 @@ class Bundle:
         Raises
         ------
         BundleError
-            When an output is missing or further away than the manifest's tolerance.
+            When the outputs are not the golden ones by name, shape and value, within the manifest's tolerance.
         """
         tolerance = self.manifest.golden_tolerance
-        for name, expected in self.golden()[1].items():
-            seen = outputs.get(name)
-            if seen is None or seen.shape != expected.shape:
-                shape = "no such output" if seen is None else f"shape {seen.shape}"
+        golden = self.golden()[1]
+        if golden.keys() != outputs.keys():
+            raise BundleError(
+                self.path,
+                "golden outputs",
+                seen=sorted(outputs),
+                expected=sorted(golden),
+                remedy="train it again",
+            )
+        for name, expected in golden.items():
+            seen = outputs[name]
+            if seen.shape != expected.shape or expected.dtype.kind != "f":
                 raise BundleError(
                     self.path,
                     f"golden output {name!r}",
-                    seen=shape,
-                    expected=f"shape {expected.shape}",
+                    seen=f"{seen.dtype} {seen.shape}",
+                    expected=f"{expected.dtype} {expected.shape}",
                     remedy="train it again",
                 )
             distance = float(np.max(np.abs(seen.astype(np.float64) - expected), initial=0.0))
@@ -217,7 +238,7 @@ def read_manifest(path: Path) -> Manifest:
             expected=MANIFEST,
             remedy="name a bundle's folder",
         ) from error
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 have no error of msgspec's
         raise BundleError(
             path, "manifest", seen=str(error), expected="a manifest of this version", remedy="train it again"
         ) from error

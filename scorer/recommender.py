@@ -19,7 +19,7 @@ from feature_repo.state import Entry
 from scorer.bundle import Bundle, BundleError, Manifest, load_bundle
 from scorer.encoder import ENCODER_VERSION, LENGTH_BUCKETS, ModelInputs, bucket_of, encode
 from scorer.item_table import ItemTable
-from scorer.sessions import Device, open_session, provider_of
+from scorer.sessions import Device, GraphError, open_session, provider_of, run_graph
 
 GRAPH = "recommender.onnx"
 ITEMS = "items.npz"
@@ -41,12 +41,14 @@ class Recommender:
     """A loaded recommender. Open one with `Recommender.load`; `score` may be called from several threads."""
 
     def __init__(self, bundle: Bundle, session: InferenceSession) -> None:
-        tables = bundle.tables(ITEMS)
+        tables = bundle.tables(ITEMS, "learned", "projection", "item_ids")
         self._bundle = bundle
         self._session = session
         self._learned: NDArray[np.float32] = tables["learned"]
         self._projection: NDArray[np.float32] = tables["projection"]
-        self._row_of = {str(item_id): row for row, item_id in enumerate(tables["item_ids"])}
+        self._check_sizes(tables["item_ids"])
+        with bundle.blamed(ITEMS, ValueError):
+            self._row_of = {str(item_id): row for row, item_id in enumerate(tables["item_ids"])}
 
     @classmethod
     def load(cls, path: Path, device: Device = "auto", *, threads: int = 1) -> Recommender:
@@ -60,11 +62,13 @@ class Recommender:
             When `device` is ``cuda`` and cannot be used.
         """
         bundle = load_bundle(path, "recommender", encoder_version=ENCODER_VERSION, feature_names=NUMERIC_NAMES)
-        recommender = cls(bundle, open_session(bundle.file(GRAPH), device, threads=threads))
-        recommender._check_sizes()
+        with bundle.blamed(GRAPH, GraphError):
+            session = open_session(bundle.file(GRAPH), device, threads=threads)
+        recommender = cls(bundle, session)
         inputs, _ = bundle.golden()
-        outputs = recommender._session.run(OUTPUTS, inputs)
-        bundle.check_golden(dict(zip(OUTPUTS, outputs, strict=True)))
+        with bundle.blamed("golden inputs", GraphError):
+            outputs = run_graph(session, OUTPUTS, inputs)
+        bundle.check_golden(outputs)
         return recommender
 
     @property
@@ -167,16 +171,27 @@ class Recommender:
                 )
             )
 
-    def _check_sizes(self) -> None:
+    def _check_sizes(self, item_ids: NDArray[np.str_]) -> None:
         manifest = self._bundle.manifest
-        seen = {"items": len(self._learned), "item": self.item_width, "text": self.text_width}
-        expected = {"items": manifest.items, "item": manifest.dims["item"], "text": manifest.dims["text"]}
-        if seen != expected or len(self._row_of) != manifest.items:
+        if "text_encoder" not in manifest.settings or not {"item", "text"} <= manifest.dims.keys():
+            raise BundleError(
+                self._bundle.path,
+                "settings and dims",
+                seen=f"{sorted(manifest.settings)} and {sorted(manifest.dims)}",
+                expected="text_encoder, and item and text",
+                remedy="train it again",
+            )
+        items, width, text = manifest.items, manifest.dims["item"], manifest.dims["text"]
+        seen = {"learned": self._learned, "projection": self._projection, "item_ids": item_ids}
+        expected = {"learned": (items, width), "projection": (text, width), "item_ids": (items,)}
+        kinds = {name: table.dtype.kind for name, table in seen.items()}
+        shapes = {name: table.shape for name, table in seen.items()}
+        if shapes != expected or kinds != {"learned": "f", "projection": "f", "item_ids": "U"}:
             raise BundleError(
                 self._bundle.path,
                 "sizes of the item table",
-                seen=seen,
-                expected=expected,
+                seen=f"{shapes} of kinds {kinds}",
+                expected=f"{expected} of numbers and texts",
                 remedy="train it again",
             )
 

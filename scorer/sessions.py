@@ -9,17 +9,46 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import onnxruntime
+from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    EPFail,
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NoModel,
+    NoSuchFile,
+    NotImplemented,
+    RuntimeException,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
+
+_GRAPH_ERRORS: tuple[type[Exception], ...] = (
+    EPFail,
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NoModel,
+    NoSuchFile,
+    NotImplemented,
+    RuntimeException,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What ONNX Runtime raises when it cannot open a graph, or run it on these inputs; they have no base of their own."""
 
 _ERRORS_ONLY = 3
 _log = logging.getLogger(__name__)
@@ -27,6 +56,10 @@ _log = logging.getLogger(__name__)
 
 class DeviceError(RuntimeError):
     """The device demanded is not there, or ONNX Runtime cannot use it."""
+
+
+class GraphError(RuntimeError):
+    """ONNX Runtime cannot open a graph, or cannot run it on these inputs."""
 
 
 def open_session(path: Path, device: Device = "auto", *, threads: int = 1) -> InferenceSession:
@@ -46,6 +79,8 @@ def open_session(path: Path, device: Device = "auto", *, threads: int = 1) -> In
     ------
     DeviceError
         When CUDA is demanded and the session would not run on it, or `device` is none of the three.
+    GraphError
+        When the file is no graph.
     """
     if device not in get_args(Device):
         raise DeviceError(f"device {device!r}: expected one of {', '.join(get_args(Device))}")
@@ -56,12 +91,12 @@ def open_session(path: Path, device: Device = "auto", *, threads: int = 1) -> In
             "set LASTCLICK_DEVICE=auto or cpu, or check the driver with nvidia-smi"
         )
     if gpus == 0:
-        return InferenceSession(str(path), _options(threads), providers=[CPU_PROVIDER])
+        return _open(path, threads, [CPU_PROVIDER])
     # With TF32, products keep 10 bits of mantissa and golden outputs differ in the third digit.
     providers = [(CUDA_PROVIDER, {"use_tf32": "0"}), CPU_PROVIDER]
     with redirect_stdout(sys.stderr):  # both print what they miss, and stdout may be carrying JSON
         onnxruntime.preload_dlls()
-        session = InferenceSession(str(path), _options(threads), providers=providers)
+        session = _open(path, threads, providers)
     if provider_of(session) != CUDA_PROVIDER:
         message = (
             f"ONNX Runtime {onnxruntime.__version__} runs {path.name} on {provider_of(session)}, expected "
@@ -71,6 +106,16 @@ def open_session(path: Path, device: Device = "auto", *, threads: int = 1) -> In
             raise DeviceError(f"device 'cuda' was demanded, but {message}")
         _log.warning("a GPU is present, but %s", message)
     return session
+
+
+def run_graph(
+    session: InferenceSession, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Run a graph on inputs that may not fit it; outputs by name, or a `GraphError`."""
+    try:
+        return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
+    except _GRAPH_ERRORS as error:
+        raise GraphError(f"{type(error).__name__}: {error}") from error
 
 
 def provider_of(session: InferenceSession) -> str:
@@ -88,6 +133,13 @@ def gpu_count() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def _open(path: Path, threads: int, providers: Sequence[Any]) -> InferenceSession:
+    try:
+        return InferenceSession(str(path), _options(threads), providers=list(providers))
+    except _GRAPH_ERRORS as error:
+        raise GraphError(f"{type(error).__name__}: {error}") from error
 
 
 def _options(threads: int) -> SessionOptions:

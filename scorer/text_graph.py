@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from scorer.bundle import Bundle, BundleError, Kind, load_bundle
-from scorer.sessions import CUDA_PROVIDER, Device, gpu_count, open_session, provider_of
-from scorer.tokenise import TOKENS_VERSION, Tokeniser, batches
+from scorer.bundle import GOLDEN, Bundle, BundleError, Kind, load_bundle
+from scorer.sessions import CUDA_PROVIDER, Device, GraphError, gpu_count, open_session, provider_of, run_graph
+from scorer.tokenise import TOKENS_VERSION, Tokeniser, TokeniserError, batches
 
 TOKENISER = "tokenizer.json"
 INT8_GRAPH = "model.int8.onnx"
@@ -38,7 +38,8 @@ class TextGraph:
         self.provider = provider_of(session)
         self._session = session
         self._output = session.get_outputs()[0]
-        self._tokeniser = Tokeniser(bundle.file(TOKENISER))
+        with bundle.blamed(TOKENISER, TokeniserError):
+            self._tokeniser = Tokeniser(bundle.file(TOKENISER))
 
     @classmethod
     def load(cls, path: Path, kind: Kind, device: Device, *, threads: int = 1) -> TextGraph:
@@ -52,7 +53,9 @@ class TextGraph:
             When `device` is demanded and absent.
         """
         bundle = load_bundle(path, kind, encoder_version=TOKENS_VERSION)
-        graph = cls(bundle, _open(bundle, device, threads))
+        with bundle.blamed("graph", GraphError):
+            session = _open(bundle, device, threads)
+        graph = cls(bundle, session)
         graph._check_golden(bundle)
         return graph
 
@@ -64,22 +67,26 @@ class TextGraph:
         rows = np.empty((len(tokens), self._output.shape[1]), dtype=np.float32)
         for batch in batches(tokens, _CUDA_ROWS if self.provider == CUDA_PROVIDER else 1):
             inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-            rows[batch.places] = self._session.run(None, inputs)[0]
+            rows[batch.places] = run_graph(self._session, [self._output.name], inputs)[self._output.name]
         return rows
 
     def _check_golden(self, bundle: Bundle) -> None:
-        inputs, _ = bundle.golden()
-        tokens = self._tokeniser.encode([str(text) for text in inputs[GOLDEN_TEXTS]])
-        seen = np.concatenate(tokens)
-        if not np.array_equal(seen, inputs[GOLDEN_IDS]):
+        inputs = bundle.tables(GOLDEN, f"in/{GOLDEN_TEXTS}", f"in/{GOLDEN_IDS}")
+        ids = inputs[f"in/{GOLDEN_IDS}"]
+        with bundle.blamed("golden texts", TypeError, ValueError):
+            tokens = self._tokeniser.encode([str(text) for text in inputs[f"in/{GOLDEN_TEXTS}"]])
+            seen = np.concatenate(tokens)
+        if not np.array_equal(seen, ids):
             raise BundleError(
                 bundle.path,
                 "token ids of the golden texts",
                 seen=f"{len(seen)} ids",
-                expected=f"the {len(inputs[GOLDEN_IDS])} ids they were exported with",
+                expected=f"the {ids.size} ids they were exported with",
                 remedy=f"train it again here: lastclick train {bundle.manifest.kind}",
             )
-        bundle.check_golden({self._output.name: self._run_tokens(tokens)})
+        with bundle.blamed("golden texts", GraphError):
+            outputs = self._run_tokens(tokens)
+        bundle.check_golden({self._output.name: outputs})
 
 
 def _open(bundle: Bundle, device: Device, threads: int) -> InferenceSession:

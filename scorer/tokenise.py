@@ -45,14 +45,21 @@ class TokenBatch:
     attention_mask: NDArray[np.int64]
 
 
+class TokeniserError(ValueError):
+    """A tokeniser's file cannot be used, or not for these texts."""
+
+
 class Tokeniser:
-    """Tokenises as the file at `path` says, which must set a truncation length."""
+    """Tokenises as the file at `path` says, which must set a truncation length; `TokeniserError` if it can't."""
 
     def __init__(self, path: Path) -> None:
-        self._tokenizer = Tokenizer.from_file(str(path))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers has no error of its own
+            raise TokeniserError(f"tokenizer {path}: {error}") from error
         truncation = self._tokenizer.truncation
         if truncation is None:
-            raise ValueError(
+            raise TokeniserError(
                 f"tokenizer {path} has no truncation length: expected one of at most {_LENGTHS[-1]} tokens; "
                 "write it with scorer.tokenise.write_tokeniser"
             )
@@ -64,7 +71,10 @@ class Tokeniser:
         characters = self.max_tokens * _CHARACTERS_A_TOKEN
         # A lone surrogate, which JSON can carry, has no UTF-8: it becomes a question mark.
         clean = [text[:characters].encode("utf-8", "replace").decode("utf-8") for text in texts]
-        encodings = self._tokenizer.encode_batch_fast(clean)
+        try:
+            encodings = self._tokenizer.encode_batch_fast(clean)
+        except Exception as error:  # as above
+            raise TokeniserError(f"{len(texts)} texts: {error}") from error
         return [np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings]
 
 

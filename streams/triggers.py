@@ -10,6 +10,8 @@ import hashlib
 
 import msgspec
 
+from feature_repo.state import StateDamagedError
+
 RULE = "propensity"
 
 
@@ -69,8 +71,11 @@ class PropensityRule:
 
 
 def decode_memory(value: bytes) -> TriggerMemory:
-    """Memory from its bytes; a new one from none."""
-    return msgspec.msgpack.decode(value, type=TriggerMemory) if value else TriggerMemory()
+    """Memory from its bytes; a new one from none; `StateDamagedError` when they are cut short or altered."""
+    try:
+        return msgspec.msgpack.decode(value, type=TriggerMemory) if value else TriggerMemory()
+    except (ValueError, RecursionError) as error:
+        raise StateDamagedError("trigger memory", value, error) from error
 
 
 def encode_memory(memory: TriggerMemory) -> bytes:
