@@ -4,6 +4,7 @@
 #   make test                    lint, types, import contracts, unit and integration tests on real servers
 #   make lint                    the first three of them
 #   make bench                   benchmarks against a floor in the same run
+#   make chaos ARGS="--seed 7"   break everything during a replay of 100,000 events, and check that nothing was lost
 #   make fuzz ARGS="--seconds 600"    fuzz the decoding of records, states and bundles
 #   make up / make down          local Kafka and Cassandra
 #   make lock                    resolve the locked requirements anew
@@ -43,6 +44,9 @@ bench: $(VENV)/installed
 
 fuzz: $(VENV)/installed
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+chaos: $(VENV)/installed
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
 
 up: $(VENV)/installed
 	@$(BIN)/lastclick up

@@ -61,12 +61,16 @@ class Kafka:
     variable = "LASTCLICK_KAFKA"
     usual_ports: Mapping[str, int] = {"clients": 9092, "controller": 9093}
 
+    def __init__(self, advertised_port: int | None = None) -> None:
+        """Tell clients to come to ``advertised_port``, such as a proxy's, instead of the broker's own port."""
+        self._advertised_port = advertised_port
+
     def prepare(self, places: Places, ports: Mapping[str, int], class_path: Sequence[Path]) -> list[str]:
         """Write the settings, format the data folder once, and return the command line."""
         places.config.mkdir(parents=True, exist_ok=True)
         places.data.mkdir(parents=True, exist_ok=True)
         properties = places.config / "server.properties"
-        properties.write_text(render_properties(places.data, ports), encoding="utf-8")
+        properties.write_text(render_properties(places.data, ports, self._advertised_port), encoding="utf-8")
         logging_file = places.config / "log4j2.xml"
         logging_file.write_text(render_logging(places.log), encoding="utf-8")
         options = [
@@ -109,12 +113,12 @@ class Kafka:
             raise NotReady("it answers, but has not registered itself as a broker yet")
 
 
-def render_properties(data: Path, ports: Mapping[str, int]) -> str:
-    """Text of `server.properties`; every listener is on the loopback address."""
+def render_properties(data: Path, ports: Mapping[str, int], advertised_port: int | None = None) -> str:
+    """Text of `server.properties`; every listener is on the loopback address, and advertised unless told otherwise."""
     clients, controller = f"{HOST}:{ports['clients']}", f"{HOST}:{ports['controller']}"
     addresses = {
         "listeners": f"PLAINTEXT://{clients},CONTROLLER://{controller}",
-        "advertised.listeners": f"PLAINTEXT://{clients}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{advertised_port or ports['clients']}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "controller.quorum.voters": f"1@{controller}",
         "log.dirs": _property_text(str(data)),

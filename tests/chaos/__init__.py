@@ -1,0 +1,1 @@
+"""Faults on a seeded schedule while real events are replayed, and checks that nothing was lost, doubled or changed."""

@@ -1,0 +1,92 @@
+"""Break the running flow on purpose, and see that nothing is lost: ``python -m tests.chaos --seed 7``.
+
+Everything is local and temporary: servers, workers, models if there are none. Exit code 0: every promise was kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from streams.settings import Settings
+from tests.chaos.faults import FAULTS, SHORT
+from tests.chaos.run import Result, Say, run_seed
+from tests.integration.conftest import BUILT_MODELS, build_models
+
+MODELS = ("recommender", "sentiment", "text-encoder")
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    arguments = _parse()
+    with tempfile.TemporaryDirectory(prefix="lastclick-chaos-") as folder:
+        home = Path(folder)
+        say = _teller()
+        models = find_models(home, say)
+        results = [_run(seed, arguments, home / f"seed-{seed}", models) for seed in arguments.seeds]
+    if arguments.json:
+        arguments.json.write_text(json.dumps([result.as_json() for result in results], indent=2) + "\n")
+    broken = [result.seed for result in results if not result.kept]
+    say(
+        f"{len(results) - len(broken)} of {len(results)} seeds without a miss"
+        + (f"; missed: {broken}" if broken else "")
+    )
+    raise SystemExit(1 if broken else 0)
+
+
+def find_models(home: Path, say: Say) -> Path:
+    """Folder of models: LASTCLICK_TEST_MODELS, or those of `lastclick`'s own home, or small ones made in a minute."""
+    given = os.environ.get(BUILT_MODELS)
+    folders = [Path(given)] if given else [Settings.from_environment().models]
+    for folder in folders:
+        if all((folder / name / "CURRENT").exists() for name in MODELS):
+            return folder
+    say("making small models first: set LASTCLICK_TEST_MODELS to a folder of bundles to save the minute")
+    build_models(home / "models")
+    return home / "models"
+
+
+def _run(seed: int, arguments: argparse.Namespace, home: Path, models: Path) -> Result:
+    say = _teller(f"seed {seed}")
+    faults = SHORT if arguments.short else FAULTS
+    try:
+        result = run_seed(seed, arguments.events, faults, home, models, say)
+    except AssertionError as error:
+        say(f"BROKEN: {error}")
+        return Result(seed, arguments.events)
+    say(f"{'every promise kept' if result.kept else 'A PROMISE WAS BROKEN'} in {result.seconds:.0f} s")
+    return result
+
+
+def _teller(who: str = "") -> Say:
+    began = time.monotonic()
+
+    def say(message: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {who}  {message}", flush=True)
+
+    return say
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the fault schedule")
+    parser.add_argument("--seeds", type=_seeds, help="several, such as 1-20, one after another")
+    parser.add_argument("--events", type=int, default=100_000, help="real events to replay")
+    parser.add_argument("--short", action="store_true", help="only the faults of the everyday test")
+    parser.add_argument("--json", type=Path, help="file for what was done and found")
+    arguments = parser.parse_args()
+    arguments.seeds = arguments.seeds or [arguments.seed]
+    return arguments
+
+
+def _seeds(text: str) -> list[int]:
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+if __name__ == "__main__":
+    main()
