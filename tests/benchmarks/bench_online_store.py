@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import numpy as np
@@ -101,7 +102,7 @@ def table(
     print("|---|---|---|---|---|")
     rows = made_up_rows(max(BATCHES))
     for name, store in stores.items():
-        results = [measured(lambda s=store, r=rows[:size]: act(s, r), size) for size in BATCHES]
+        results = [measured(partial(act, store, rows[:size]), size) for size in BATCHES]
         rates = " | ".join(f"{rate:,.0f}/s" for rate, _ in results)
         print(f"| {name} | {rates} | {results[-1][1]:,.0f} µs |", flush=True)
 

@@ -49,8 +49,8 @@ def build_models(models: Path) -> None:
     from training.export import export
     from training.prepare import open_dataset, text_encoder, text_vectors
     from training.sentiment import build as build_sentiment
+    from training.settings import Settings as TrainSettings
     from training.targets import find_occasions
-    from training.train import Settings as TrainSettings
     from training.train import train
 
     def silent(message: str) -> None:

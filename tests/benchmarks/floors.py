@@ -1,0 +1,181 @@
+"""The least that could do the same work: what the flow reads in; a row an event, or nothing at all, out.
+
+``python -m tests.benchmarks.floors KIND RECORDS`` with the settings of a worker in the environment; prints a
+`Running` line when it takes records. ``row`` is a Faust agent that writes one Cassandra row an event, with the flow's
+own partitions, consumer settings and micro-batches. ``nothing`` is the same agent without the row. ``consumer`` is
+aiokafka, the client inside Faust, alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import faust
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from cassandra.cluster import Session
+from faust.types import EventT, StreamT
+from mode import CrashingSupervisor
+
+from feature_repo.cassandra_cluster import connect, split_addresses
+from streams.app import STREAM_BUFFER
+from streams.batches import MicroBatches
+from streams.settings import Settings
+from streams.store import CONCURRENCY
+from streams.topics import USER_TOPICS
+from tests.benchmarks.child import answer
+
+TABLE = """CREATE TABLE IF NOT EXISTS {keyspace}.bench_rows (user_id text PRIMARY KEY, caused_by text, at_ms bigint)
+    WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}"""
+KEYSPACE = """CREATE KEYSPACE IF NOT EXISTS {keyspace}
+    WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}}"""
+INSERT = "INSERT INTO {keyspace}.bench_rows (user_id, caused_by, at_ms) VALUES (?, ?, ?)"
+SELECT = "SELECT caused_by FROM {keyspace}.bench_rows WHERE user_id = ?"
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The floor takes records now."""
+
+    kind: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """As many records as were asked for were taken, in so many seconds from when it said `Running`."""
+
+    count: int
+    seconds: float
+
+
+class Count:
+    """Counts records, and answers once ``wanted`` were taken; never when it is 0."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted, self._count, self._started_s = wanted, 0, 0.0
+
+    def begin(self, kind: str) -> None:
+        """Say that records are taken from now on."""
+        self._started_s = time.monotonic()
+        answer(Running(kind))
+
+    def add(self, count: int) -> None:
+        """So many records are done with."""
+        before, self._count = self._count, self._count + count
+        if before < self._wanted <= self._count:
+            answer(Done(self._count, time.monotonic() - self._started_s))
+
+
+class _Caused(msgspec.Struct):
+    """As much of an event as the row holds."""
+
+    event_id: str
+
+
+def agent(settings: Settings, kind: str, count: Count) -> faust.App:
+    """A Faust app whose agent does nothing, or writes a row an event."""
+    app = faust.App(
+        settings.group,
+        broker=[f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
+        store="memory://",
+        datadir=settings.home / "faust",
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_partitions=settings.partitions,
+        topic_disable_leader=True,
+        web_enabled=False,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 3,
+        broker_max_poll_records=2_000,
+        broker_commit_interval=0.5,
+        stream_buffer_maxsize=STREAM_BUFFER,
+    )
+    topic = app.topic(*USER_TOPICS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    rows = Rows(settings) if kind == "row" else None
+
+    async def process(batch: Sequence[EventT[bytes]]) -> None:
+        if rows is not None:
+            taken = [(event.message.key, event.message.value) for event in batch]
+            await asyncio.get_running_loop().run_in_executor(None, rows.write, taken)
+        count.add(len(batch))
+
+    batches = MicroBatches(settings.batch_max, process)
+
+    async def events(stream: StreamT[Any]) -> None:
+        await batches.gather(stream)
+
+    async def say_running() -> None:
+        while not app.consumer.assignment():
+            await asyncio.sleep(0.05)
+        count.begin(kind)
+
+    app.agent(topic, supervisor_strategy=CrashingSupervisor)(events)
+    app.task(batches.run)
+    app.task(say_running)
+    return app
+
+
+class Rows:
+    """Writes one row an event, all of a batch side by side."""
+
+    def __init__(self, settings: Settings) -> None:
+        hosts, port = split_addresses([settings.cassandra])
+        self._session: Session = connect(hosts, port or 9042, None, 10.0, 4)
+        for statement in (KEYSPACE, TABLE):
+            self._session.execute(statement.format(keyspace=settings.keyspace), timeout=60)
+        self._insert = self._session.prepare(INSERT.format(keyspace=settings.keyspace))
+        self._decode = msgspec.json.Decoder(_Caused).decode
+
+    def write(self, records: Sequence[tuple[bytes | None, bytes | None]]) -> None:
+        """Write a row for each key and value; returns when all are written."""
+        now_ms = time.time_ns() // 1_000_000
+        waiting = iter(records)
+        while futures := [
+            self._session.execute_async(
+                self._insert, ((key or b"").decode(), self._decode(value or b"").event_id, now_ms)
+            )
+            for key, value in islice(waiting, CONCURRENCY)
+        ]:
+            for future in futures:
+                future.result()
+
+
+async def consume(settings: Settings, count: Count) -> None:
+    """Read and commit with the client alone, as much a poll as the flow's."""
+    consumer = AIOKafkaConsumer(
+        *USER_TOPICS,
+        bootstrap_servers=settings.kafka.split(","),
+        group_id=settings.group,
+        enable_auto_commit=True,
+        auto_commit_interval_ms=500,
+        auto_offset_reset="earliest",
+        max_poll_records=2_000,
+    )
+    await consumer.start()
+    try:
+        count.begin("consumer")
+        while True:
+            taken = await consumer.getmany(timeout_ms=100)
+            if taken:
+                count.add(sum(map(len, taken.values())))
+    finally:
+        await consumer.stop()
+
+
+def main(kind: str, records: int) -> None:
+    """Run one floor until SIGTERM."""
+    settings, count = Settings.from_environment(), Count(records)
+    if kind == "consumer":
+        asyncio.run(consume(settings, count))
+        return
+    # Faust's own words go to stderr: stdout carries the answers.
+    app = agent(settings, kind, count)
+    faust.Worker(app, loglevel="WARN", redirect_stdouts=False, stdout=sys.stderr).execute_from_commandline()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
