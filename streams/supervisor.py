@@ -91,13 +91,10 @@ class Supervisor:
                 self._end()
                 raise WorkerFailed(self._last_words(slot))
             ran_s = time.monotonic() - slot.started_at
-            slot.backoff_s = FIRST_BACKOFF_S if ran_s >= HEALTHY_AFTER_S else min(slot.backoff_s * 2, LONGEST_BACKOFF_S)
-            self._report(
-                f"worker {slot.instance} ended with code {code} after {ran_s:.0f} s; "
-                f"starting it again in {slot.backoff_s:.1f} s (log: {self._log_path(slot)})"
-            )
+            if ran_s >= HEALTHY_AFTER_S:
+                slot.backoff_s = FIRST_BACKOFF_S / 2
             self.restarts += 1
-            slot.process, slot.start_at = None, time.monotonic() + slot.backoff_s
+            self._start_later(slot, f"ended with code {code} after {ran_s:.0f} s")
 
     def ready(self) -> list[WorkerRun]:
         """The workers of this supervisor that process events now."""
@@ -137,7 +134,26 @@ class Supervisor:
         self._stopping.set()
         self._end()
 
+    def _start_later(self, slot: _Slot, why: str) -> None:
+        slot.backoff_s = min(slot.backoff_s * 2, LONGEST_BACKOFF_S)
+        slot.process, slot.start_at = None, time.monotonic() + slot.backoff_s
+        self._report(
+            f"worker {slot.instance} {why}; starting it again in {slot.backoff_s:.1f} s (log: {self._log_path(slot)})"
+        )
+
     def _spawn(self, slot: _Slot) -> None:
+        try:
+            self._start_process(slot)
+        except OSError as error:
+            # A full disk or a lost folder: the others go on meanwhile, and this one when it is mended.
+            if not self._been_ready:
+                raise WorkerFailed(
+                    f"worker {slot.instance} could not be started ({error}): expected to write {self._log_path(slot)}; "
+                    "make room there, or set LASTCLICK_HOME to a folder that can be written"
+                ) from error
+            self._start_later(slot, f"could not be started ({error})")
+
+    def _start_process(self, slot: _Slot) -> None:
         self._settings.logs.mkdir(parents=True, exist_ok=True)
         with self._log_path(slot).open("wb") as output:
             slot.process = subprocess.Popen(

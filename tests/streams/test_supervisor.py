@@ -159,6 +159,34 @@ def test_refusal_after_all_have_been_ready_is_tried_again(
     supervised.checked(supervisor.ready, "a worker that runs again")
 
 
+def test_worker_whose_log_cannot_be_opened_is_tried_again_while_the_others_run(
+    supervise: Callable[[int], Supervised],
+) -> None:
+    supervised = supervise(2)
+    supervisor = supervised.start()
+    victim, other = supervisor.ready()
+    logs, aside = supervised.settings.logs, supervised.settings.home / "logs-aside"
+
+    logs.rename(aside)
+    logs.write_text("no folder")
+    os.kill(victim.pid, signal.SIGKILL)
+    supervised.checked(lambda: len(supervised.said) >= 2, "a start that failed")
+    assert [worker.pid for worker in supervisor.ready()] == [other.pid]
+    logs.unlink()
+    aside.rename(logs)
+    supervised.checked(lambda: len(supervisor.ready()) == 2, "a worker that runs again")
+
+    assert f"worker {victim.instance} could not be started" in supervised.said[1]
+
+
+def test_log_folder_that_cannot_be_made_is_an_error_at_the_start(supervise: Callable[[int], Supervised]) -> None:
+    supervised = supervise(1)
+    supervised.settings.logs.write_text("no folder")
+
+    with pytest.raises(WorkerFailed, match=r"could not be started .*File exists.*LASTCLICK_HOME"):
+        supervised.supervisor.start()
+
+
 def test_workers_that_never_get_ready_are_an_error(
     behave: Callable[[str], None], supervise: Callable[[int], Supervised]
 ) -> None:
