@@ -10,32 +10,51 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from deploy.local import LauncherError
 from streams.settings import Settings
 from tests.chaos.faults import FAULTS, SHORT
-from tests.chaos.run import Result, Say, run_seed
+from tests.chaos.outage import measure_outage
+from tests.chaos.recovery import measure_recovery
+from tests.chaos.run import Result, run_seed
+from tests.chaos.under_test import Say
 from tests.integration.conftest import BUILT_MODELS, build_models
 
 MODELS = ("recommender", "sentiment", "text-encoder")
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Do what the command line asks for."""
     arguments = _parse()
-    with tempfile.TemporaryDirectory(prefix="lastclick-chaos-") as folder:
-        home = Path(folder)
-        say = _teller()
+    with _home(arguments.keep) as home:
+        say = teller()
         models = find_models(home, say)
-        results = [_run(seed, arguments, home / f"seed-{seed}", models) for seed in arguments.seeds]
+        if arguments.what == "recovery":
+            results: list[Any] = [measure_recovery(home / "recovery", models, say)]
+        elif arguments.what == "outage":
+            results = [measure_outage(home / "outage", models, say, kill=arguments.kill)]
+        else:
+            results = [_run(seed, arguments, home / f"seed-{seed}", models) for seed in arguments.seeds]
+            missed = [result.seed for result in results if not result.kept]
+            say(f"{len(results) - len(missed)} of {len(results)} seeds without a miss; missed: {missed or 'none'}")
     if arguments.json:
         arguments.json.write_text(json.dumps([result.as_json() for result in results], indent=2) + "\n")
-    broken = [result.seed for result in results if not result.kept]
-    say(
-        f"{len(results) - len(broken)} of {len(results)} seeds without a miss"
-        + (f"; missed: {broken}" if broken else "")
-    )
-    raise SystemExit(1 if broken else 0)
+    raise SystemExit(0 if all(result.kept for result in results) else 1)
+
+
+@contextmanager
+def _home(keep: Path | None) -> Iterator[Path]:
+    """Folder for everything that is written: a temporary one, unless it is to be kept."""
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="lastclick-chaos-") as folder:
+        yield Path(folder)
 
 
 def find_models(home: Path, say: Say) -> Path:
@@ -51,18 +70,19 @@ def find_models(home: Path, say: Say) -> Path:
 
 
 def _run(seed: int, arguments: argparse.Namespace, home: Path, models: Path) -> Result:
-    say = _teller(f"seed {seed}")
+    say = teller(f"seed {seed}")
     faults = SHORT if arguments.short else FAULTS
     try:
         result = run_seed(seed, arguments.events, faults, home, models, say)
-    except AssertionError as error:
+    except (AssertionError, RuntimeError, LauncherError) as error:
+        # Something did not come in time, or a worker gave up for good: this seed has missed, the next may tell more.
         say(f"BROKEN: {error}")
         return Result(seed, arguments.events)
     say(f"{'every promise kept' if result.kept else 'A PROMISE WAS BROKEN'} in {result.seconds:.0f} s")
     return result
 
 
-def _teller(who: str = "") -> Say:
+def teller(who: str = "") -> Say:
     began = time.monotonic()
 
     def say(message: str) -> None:
@@ -73,10 +93,13 @@ def _teller(who: str = "") -> Say:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("run", "recovery", "outage"), default="run", help="run if not said")
     parser.add_argument("--seed", type=int, default=1, help="seed of the fault schedule")
     parser.add_argument("--seeds", type=_seeds, help="several, such as 1-20, one after another")
     parser.add_argument("--events", type=int, default=100_000, help="real events to replay")
     parser.add_argument("--short", action="store_true", help="only the faults of the everyday test")
+    parser.add_argument("--kill", action="store_true", help="for outage: kill Cassandra instead of stopping it")
+    parser.add_argument("--keep", type=Path, help="folder for servers, logs and data, which are kept there")
     parser.add_argument("--json", type=Path, help="file for what was done and found")
     arguments = parser.parse_args()
     arguments.seeds = arguments.seeds or [arguments.seed]

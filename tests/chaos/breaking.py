@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +20,9 @@ import psutil
 from streams.run_files import WorkerRun, running_workers
 from streams.settings import Settings
 from streams.supervisor import SUPERVISED, worker_environment
-from tests.chaos.clocks import Clocks
+from tests.chaos.inside import Clocks
 from tests.chaos.servers import Servers
+from tests.chaos.under_test import WORKERS
 from tests.integration.running import Workers
 from tests.waiting import wait_until
 
@@ -62,13 +63,13 @@ def kill(workers: list[WorkerRun]) -> str:
     return f"kill -9 of worker {', '.join(str(worker.instance) for worker in workers)}"
 
 
-def pause(scene: Scene, least_s: float, most_s: float) -> str:
-    worker, seconds = scene.one(), 0.0
+def pause(worker: WorkerRun, hold: Callable[[float, float], float], least_s: float, most_s: float) -> str:
+    seconds = 0.0
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(worker.pid)
         process.suspend()
         try:
-            seconds = scene.hold(least_s, most_s)
+            seconds = hold(least_s, most_s)
         finally:
             process.resume()
     return f"worker {worker.instance} stopped for {seconds:.1f} s, then continued"
@@ -119,16 +120,16 @@ def replaced_by_a_file(folders: list[Path]) -> Iterator[None]:
             kept.rename(folder)
 
 
-def is_ready(scene: Scene, pid: int) -> bool:
-    return pid in {worker.pid for worker in running_workers(scene.settings.run)}
+def is_ready(settings: Settings, pid: int) -> bool:
+    return pid in {worker.pid for worker in running_workers(settings.run)}
 
 
-def one_more(scene: Scene) -> subprocess.Popen[bytes]:
+def one_more(settings: Settings) -> subprocess.Popen[bytes]:
     """Start a worker beside those of the supervisor, under the next number."""
-    with (scene.settings.logs / "one-more.out").open("ab") as output:
+    with (settings.logs / "one-more.out").open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "streams.worker", str(scene.workers.count)],
-            env=os.environ | worker_environment(scene.settings) | {SUPERVISED: "1"},
+            [sys.executable, "-m", "streams.worker", str(WORKERS)],
+            env=os.environ | worker_environment(settings) | {SUPERVISED: "1"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -35,13 +35,23 @@ def kill_all_workers(scene: Scene) -> str:
 
 
 def pause_a_worker(scene: Scene) -> str:
-    return pause(scene, 1.0, 3.0)
+    return pause(scene.one(), scene.hold, 1.0, 3.0)
 
 
 def pause_a_worker_past_its_session(scene: Scene) -> str:
     """Its partitions go to the others, and it wakes in the middle of a batch that is no longer its own."""
     session_s = scene.settings.session_timeout_s
-    return pause(scene, session_s + 2, session_s + 5)
+    return pause(scene.one(), scene.hold, session_s + 2, session_s + 5)
+
+
+def kill_the_others_as_one_wakes(scene: Scene) -> str:
+    """What a worker wakes up to write must not take the place of what its successor had done and committed."""
+    session_s = scene.settings.session_timeout_s
+    sleeper = scene.one()
+    did = pause(sleeper, scene.hold, session_s + 2, session_s + 4)
+    scene.hold(0.0, 0.5)
+    others = [worker for worker in scene.workers.ready() if worker.instance != sleeper.instance]
+    return f"{did}; then {kill(others)}" if others else did
 
 
 def restart_kafka(scene: Scene) -> str:
@@ -117,9 +127,9 @@ def jump_a_clock(scene: Scene) -> str:
 def join_and_leave(scene: Scene) -> str:
     """One more worker joins the group and goes, twice, once in order and once by ``kill -9``."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        process = one_more(scene)
+        process = one_more(scene.settings)
         try:
-            wait_until(partial(is_ready, scene, process.pid), BACK_S, "one more worker that is ready")
+            wait_until(partial(is_ready, scene.settings, process.pid), BACK_S, "one more worker that is ready")
             scene.hold(1.0, 4.0)
         finally:
             process.send_signal(number)
@@ -132,6 +142,7 @@ FAULTS: tuple[Fault, ...] = (
     kill_all_workers,
     pause_a_worker,
     pause_a_worker_past_its_session,
+    kill_the_others_as_one_wakes,
     restart_kafka,
     kill_kafka,
     restart_cassandra,
@@ -147,5 +158,5 @@ FAULTS: tuple[Fault, ...] = (
     join_and_leave,
 )
 
-SHORT: tuple[Fault, ...] = (kill_one_worker, cut_cassandra, pause_a_worker, kill_kafka, kill_all_workers)
+SHORT: tuple[Fault, ...] = (kill_one_worker, cut_cassandra, pause_a_worker, cut_kafka, kill_all_workers)
 """Enough for a test of every day, in the seconds that such a test may take."""

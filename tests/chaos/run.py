@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,23 +17,19 @@ from scorer.bundle import latest_bundle
 from scorer.sentiment import Sentiment
 from streams.replay import Pace, Replayed, replay
 from streams.settings import Settings
-from streams.topics import create_topics
 from tests.chaos import checks
 from tests.chaos.breaking import Scene
-from tests.chaos.clocks import Clocks
 from tests.chaos.faults import Fault
+from tests.chaos.inside import Clocks
 from tests.chaos.schedule import Moment, draw
 from tests.chaos.servers import Servers
 from tests.chaos.topics import Group, InputLog
 from tests.chaos.traffic import Traffic, open_log
+from tests.chaos.under_test import Say, under_test
 from tests.chaos.verdicts import Remains, Verdict
 from tests.integration.clients import Storefront
 from tests.integration.recompute import Expected
-from tests.integration.running import Workers
 from tests.waiting import wait_until
-
-WORKERS = 2
-"""Under the supervisor; a fault has a third join and leave."""
 
 LOOKED_AT = 40
 """Users of each partition, the last before the committed offset, whose states are compared with it at a look."""
@@ -43,8 +39,6 @@ AHEAD_SHARE = 0.08
 
 PROGRESS_S = 900.0
 """Seconds within which the next fault's number of events must be reached, on a machine that may be busy."""
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -69,13 +63,6 @@ class Result:
         return asdict(self) | {"kept": self.kept}
 
 
-def worker_settings(servers: Servers, home: Path, models: Path) -> Settings:
-    """Settings of workers that reach the servers through the proxies, in a home that holds these models."""
-    home.mkdir(parents=True)
-    (home / "models").symlink_to(models.resolve())
-    return Settings(kafka=servers.kafka, cassandra=servers.cassandra, home=home, keyspace="chaos", device="cpu")
-
-
 def run_seed(seed: int, events: int, faults: Sequence[Fault], home: Path, models: Path, say: Say) -> Result:
     """Replay ``events`` real events under every fault once, and check what is left.
 
@@ -87,29 +74,15 @@ def run_seed(seed: int, events: int, faults: Sequence[Fault], home: Path, models
     began = time.monotonic()
     result = Result(seed, events)
     chance = random.Random(seed)
-    servers = Servers(home / "servers", say)
     traffic = Traffic(open_log(events, say), events, seed)
-    try:
-        servers.start()
-        settings = worker_settings(servers, home / "workers", models)
-        create_topics(settings)
-        clocks = Clocks(home / "clocks")
-        clocks.install()
-        workers = Workers(settings, WORKERS)
-        try:
-            workers.start()
-            say(f"{WORKERS} workers are ready")
-            scene = Scene(settings, servers, workers, clocks, chance)
-            _replay_under_faults(scene, traffic, faults, result, say)
-        finally:
-            clocks.uninstall()
-            workers.stop()
-        result.restarts = workers.restarts
-        result.verdicts.append(checks.processes(str(settings.home)))
-        for verdict in result.verdicts:
-            say(f"{'kept' if verdict.kept else 'BROKEN'}: {verdict.promise}: {verdict.counted}")
-    finally:
-        servers.stop()
+    clocks = Clocks(home / "clocks")
+    with clocks.installed(), under_test(home, models, say) as flow:
+        scene = Scene(flow.settings, flow.servers, flow.workers, clocks, chance)
+        _replay_under_faults(scene, traffic, faults, result, say)
+    result.restarts = flow.workers.restarts
+    result.verdicts.append(checks.processes(str(flow.settings.home)))
+    for verdict in result.verdicts:
+        say(f"{'kept' if verdict.kept else 'BROKEN'}: {verdict.promise}: {verdict.counted}")
     result.seconds = time.monotonic() - began
     return result
 
