@@ -10,13 +10,16 @@ from typing import Any
 from cassandra import DriverException
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 
 _ADDRESS = re.compile(r"(?P<host>[\w.-]+)(:(?P<port>\d+))?")
 
 # The driver hands the kernel 4 kB at a time. With Nagle's algorithm, the second part of a longer request then waits for
 # the acknowledgement of the first, which the other side delays by 40 ms.
 _SEND_AT_ONCE = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+RECONNECT_S = 1.0
+"""The driver's own policy doubles the wait, up to ten minutes: workers would be idle as long again as an outage was."""
 
 _TIMEOUT_S = 60.0
 """Schema changes are rare and slow, slower still on a busy machine."""
@@ -83,6 +86,8 @@ def connect(
         auth_provider=PlainTextAuthProvider(*login) if login else None,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=protocol_version,
+        reconnection_policy=ConstantReconnectionPolicy(RECONNECT_S, max_attempts=None),
+        connect_timeout=request_timeout_s,
     )
     try:
         return cluster.connect()
