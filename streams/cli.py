@@ -6,6 +6,7 @@ one JSON document on stdout and nothing else.
 
 from __future__ import annotations
 
+import random
 import signal
 import sys
 import warnings
@@ -156,6 +157,34 @@ def features(
         console.print_json({"user_id": user_id, "features": values})
     else:
         console.print_features(user_id, values)
+
+
+@app.command()
+def parity(
+    sample: Annotated[int, typer.Option(min=1, max=100_000, help="Most users to compare.")] = 1000,
+    seed: Annotated[int | None, typer.Option(help="Seed of the sample; another one each time when not given.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Also write the result here, for Prometheus' textfile collector.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the features of a sample of users with a recompute from the topics. Exit code 1 when any differs.
+
+    Safe on a live system: it only reads, and tells users whose state moves meanwhile apart.
+    """
+    from streams.parity import parity, write_metrics
+
+    seed = random.randrange(2**32) if seed is None else seed
+    with console.reading_progress(as_json) as progress:
+        report = parity(addressed_settings(), sample, seed, progress)
+    if metrics is not None:
+        write_metrics(report, metrics)
+    if as_json:
+        console.print_json(msgspec.to_builtins(report))
+    else:
+        console.print_parity(report)
+    if report.differing:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -17,6 +18,7 @@ from deploy.local import Status
 
 if TYPE_CHECKING:
     from streams.answers import Recommendation
+    from streams.parity import ParityReport
     from streams.replay import Replayed
     from streams.run_files import WorkerRun
 
@@ -113,6 +115,40 @@ def replay_progress(total: int | None, quiet: bool) -> Iterator[Callable[[Replay
             progress.update(task, completed=done.skipped_before + done.events, rate=rate)
 
         yield show
+
+
+def print_parity(report: ParityReport) -> None:
+    """Show what a comparison of stream and batch saw."""
+    stdout.print(
+        f"{report.events:,} events of {sum(report.users.values()):,} users (seed {report.seed}), of "
+        f"{report.records_read:,} records read in {report.seconds:.1f} s",
+        highlight=False,
+    )
+    users = Table("users", "count")
+    for outcome, count in sorted(report.users.items(), key=lambda each: -each[1]):
+        users.add_row(outcome, f"{count:,}")
+    stdout.print(users)
+    features = Table("feature", "compared", "equal", "differing", "largest difference", "example")
+    for each in report.features:
+        example = "" if each.example is None else f"{each.example}: served {each.served}, recomputed {each.recomputed}"
+        largest = "" if each.largest_difference is None else f"{each.largest_difference:.6g}"
+        equal = each.compared - each.differing
+        counts = (f"{each.compared:,}", f"{equal:,}", f"{each.differing:,}")
+        features.add_row(each.feature, *counts, largest, escape(example))
+    stdout.print(features)
+    stdout.print(f"differing features: {', '.join(report.differing) or 'none'}", highlight=False)
+
+
+@contextmanager
+def reading_progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how far a reading of topics is, on stderr; nothing when ``quiet``."""
+    if quiet:
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr, transient=True) as progress:
+        task = progress.add_task("reading topics")
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _time(ms: int | None) -> str:

@@ -39,18 +39,25 @@ class GroupLag:
 
     def by_topic(self, topics: Sequence[str]) -> dict[str, int]:
         """Records on each topic that the group has not committed."""
-        partitions = [
+        committed = self.committed(topics)
+        ends = self._admin.list_partition_offsets(dict.fromkeys(committed, OffsetSpec.LATEST))
+        lags = dict.fromkeys(topics, 0)
+        for partition, end in ends.items():
+            lags[partition.topic] += max(0, end.offset - committed[partition])
+        return lags
+
+    def committed(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        """Offset up to which the group has committed, by partition of the topics; 0 where it has committed none."""
+        partitions = self._partitions(topics)
+        found = _when_coordinated(lambda: self._admin.list_group_offsets({self._group: partitions}))[self._group]
+        return {each: max(0, found[each].offset) if each in found else 0 for each in partitions}
+
+    def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        return [
             TopicPartition(topic["name"], partition["partition_index"])
             for topic in self._admin.describe_topics(list(topics))
             for partition in topic["partitions"]
         ]
-        ends = self._admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-        committed = _when_coordinated(lambda: self._admin.list_group_offsets({self._group: partitions}))[self._group]
-        lags = dict.fromkeys(topics, 0)
-        for partition, end in ends.items():
-            offset = committed[partition].offset if partition in committed else 0
-            lags[partition.topic] += max(0, end.offset - max(0, offset))
-        return lags
 
     def close(self) -> None:
         """Close the connection."""

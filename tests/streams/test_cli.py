@@ -10,7 +10,7 @@ import pytest
 
 from streams import cli
 
-VERBS = ("up", "down", "status", "demo", "replay", "worker", "recommend", "features", "train", "evaluate")
+VERBS = ("up", "down", "status", "demo", "replay", "worker", "recommend", "features", "parity", "train", "evaluate")
 
 
 class Ended:
@@ -54,7 +54,7 @@ def test_help_names_all_verbs_and_none_that_does_not_exist_yet(lastclick: Run) -
     ended = lastclick("--help")
 
     assert all(f" {verb} " in ended.out for verb in VERBS)
-    assert not any(f" {verb} " in ended.out for verb in ("serve", "release", "rollback", "bench", "parity", "forget"))
+    assert not any(f" {verb} " in ended.out for verb in ("serve", "release", "rollback", "bench", "forget"))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def test_help_names_all_verbs_and_none_that_does_not_exist_yet(lastclick: Run) -
         ("worker", "--count", "some"),
         ("replay", "shop", "--no-such-option"),
         ("demo", "--for", "1"),
+        ("parity", "--sample", "0"),
     ],
 )
 def test_wrong_usage_ends_with_two(words: tuple[str, ...], lastclick: Run) -> None:
@@ -76,7 +77,8 @@ def test_wrong_usage_ends_with_two(words: tuple[str, ...], lastclick: Run) -> No
 
 
 @pytest.mark.parametrize(
-    "words", [("recommend", "anna", "--json"), ("features", "anna"), ("worker",), ("replay", "shop")]
+    "words",
+    [("recommend", "anna", "--json"), ("features", "anna"), ("parity", "--json"), ("worker",), ("replay", "shop")],
 )
 def test_without_servers_the_error_says_how_to_start_them(words: tuple[str, ...], lastclick: Run) -> None:
     ended = lastclick(*words)

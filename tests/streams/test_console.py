@@ -11,6 +11,8 @@ from rich.console import Console
 from deploy.local import ServerStatus, Status
 from streams import console
 from streams.answers import Place, Recommendation
+from streams.comparison import FeatureParity
+from streams.parity import ParityReport
 from streams.replay import Replayed
 from streams.run_files import WorkerRun
 
@@ -92,3 +94,20 @@ def test_progress_is_silent_when_json_is_asked_for(capsys: pytest.CaptureFixture
         progress(Replayed("shop"))
 
     assert capsys.readouterr() == ("", "")
+
+
+def test_parity_names_what_differs_and_for_whom(printed: Console) -> None:
+    equal, differing = FeatureParity("clicks_24h", compared=3), FeatureParity("top_brand", compared=3)
+    differing.note("anna", None, "Kiln")
+    differing.note("[bob]", "Forest", "Kiln")
+    numbers = FeatureParity("spend_total", compared=3)
+    for user_id, served in (("anna", 1.0), ("[bob]", 4.5), ("carl", 2.0)):
+        numbers.note(user_id, served, 0.5)
+
+    console.print_parity(ParityReport(7, {"compared": 3, "moving": 1}, 90, 20, 1.5, [equal, differing, numbers]))
+
+    text = printed.export_text()
+    assert "20 events of 4 users (seed 7), of 90 records read in 1.5 s" in text
+    assert "anna: served None, recomputed Kiln" in text
+    assert "[bob]: served 4.5, recomputed 0.5" in text
+    assert "differing features: top_brand, spend_total" in text
