@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,6 +32,8 @@ MODELS = ("recommender", "sentiment", "text-encoder")
 def main() -> None:
     """Do what the command line asks for."""
     arguments = _parse()
+    # Ended in order, as by Ctrl-C: no server and no worker stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with _home(arguments.keep) as home:
         say = teller()
         models = find_models(home, say)
