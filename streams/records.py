@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Record:
-    """A record of a user topic as Kafka holds it; ``appended_at_ms`` by the broker's clock."""
+    """A record of an input topic as Kafka holds it; ``appended_at_ms`` by the broker's clock.
+
+    ``poison``: the process died on it, so it is refused unread (`streams.poison`).
+    """
 
     topic: str
     partition: int
@@ -16,6 +19,7 @@ class Record:
     appended_at_ms: int
     key: bytes | None
     value: bytes | None
+    poison: bool = False
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ REFUSED = 2
 """Exit code of a worker that cannot run as things are. Before all workers have once been ready, that is for a person
 to mend, and ends the supervisor; later it is an outage, such as Cassandra being away, and the worker tries again."""
 
+NATIVE_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+"""What native code dies of; SIGKILL and SIGTERM are people's and the kernel's."""
+
+DIED_OF = "LASTCLICK_DIED_OF"
+"""In the environment of a worker: the one of these that its predecessor died of, or nothing (see `streams.poison`)."""
 
 SUPERVISED = "LASTCLICK_SUPERVISED"
 """Set to 1 in the environment of a supervised worker, which must not outlive its supervisor."""
@@ -47,6 +52,7 @@ class _Slot:
     started_at: float = 0.0
     backoff_s: float = FIRST_BACKOFF_S
     start_at: float = 0.0
+    died_of: str = ""
 
 
 class Supervisor:
@@ -91,10 +97,12 @@ class Supervisor:
                 self._end()
                 raise WorkerFailed(self._last_words(slot))
             ran_s = time.monotonic() - slot.started_at
+            slot.died_of = next((crash.name for crash in NATIVE_CRASHES if code == -crash), "")
             if ran_s >= HEALTHY_AFTER_S:
                 slot.backoff_s = FIRST_BACKOFF_S / 2
             self.restarts += 1
-            self._start_later(slot, f"ended with code {code} after {ran_s:.0f} s")
+            ended = f"died of {slot.died_of} in native code" if slot.died_of else f"ended with code {code}"
+            self._start_later(slot, f"{ended} after {ran_s:.0f} s")
 
     def ready(self) -> list[WorkerRun]:
         """The workers of this supervisor that process events now."""
@@ -158,7 +166,7 @@ class Supervisor:
         with self._log_path(slot).open("wb") as output:
             slot.process = subprocess.Popen(
                 [sys.executable, "-m", "streams.worker", str(slot.instance)],
-                env=os.environ | worker_environment(self._settings) | {SUPERVISED: "1"},
+                env=os.environ | worker_environment(self._settings) | {SUPERVISED: "1", DIED_OF: slot.died_of},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -26,13 +26,15 @@ if behaviour == "refuse":
     sys.exit(2)
 if behaviour == "crash":
     sys.exit(7)
+if behaviour == "abort" and not os.environ["LASTCLICK_DIED_OF"]:
+    os.abort()
 if behaviour == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 run = pathlib.Path(os.environ["LASTCLICK_HOME"]) / "run"
 run.mkdir(parents=True, exist_ok=True)
 (run / f"worker-{{number}}.json").write_text(json.dumps(dict(
     instance=number, pid=os.getpid(), metrics_port=1, started_at_ms=int(time.time() * 1000),
-    models=dict(keyspace=os.environ["LASTCLICK_KEYSPACE"]),
+    models=dict(keyspace=os.environ["LASTCLICK_KEYSPACE"], died_of=os.environ["LASTCLICK_DIED_OF"]),
 )))
 while True:
     signal.pause()
@@ -115,6 +117,24 @@ def test_killed_worker_is_started_again(supervise: Callable[[int], Supervised]) 
     assert again[victim.instance] != victim.pid
     assert f"worker {victim.instance} ended with code -9" in supervised.said[0]
     assert str(supervised.settings.logs) in supervised.said[0]
+
+
+def test_worker_is_told_that_its_predecessor_died_in_native_code(
+    supervise: Callable[[int], Supervised], behave: Callable[[str], None]
+) -> None:
+    behave("abort")
+    supervised = supervise(1)
+
+    supervisor = supervised.start()
+
+    assert supervisor.restarts == 1
+    assert "worker 0 died of SIGABRT in native code after" in supervised.said[0]
+    (worker,) = supervisor.ready()
+    assert worker.models["died_of"] == "SIGABRT"
+    os.kill(worker.pid, signal.SIGKILL)
+    behave("stay")
+    supervised.checked(lambda: supervisor.ready() and supervisor.restarts == 2, "a worker that is ready again")
+    assert supervisor.ready()[0].models["died_of"] == ""
 
 
 def test_worker_that_crashes_again_and_again_waits_longer_each_time(
