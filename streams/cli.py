@@ -6,8 +6,10 @@ one JSON document on stdout and nothing else.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -33,7 +35,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+class BenchmarksMissing(RuntimeError):
+    """The package was installed without the repository it comes from: says what to do."""
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+REPOSITORY = Path(__file__).resolve().parent.parent
+"""Where the package is installed from, when it is installed as `make` does."""
+
 OUR_PACKAGES = ("deploy", "feature_repo", "scorer", "streams", "training")
 SOURCES_HELP = "Name of a source: shop (simulated) or online-retail."
 
@@ -198,6 +208,19 @@ def demo(
     from streams.demo import run_demo
 
     raise typer.Exit(run_demo(Settings.from_environment(), seconds=seconds, rate=rate, workers=workers, seed=seed))
+
+
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Measure the flow beside its floors: freshness, saturation, backfill and more; `bench --help` lists them."""
+    if not (REPOSITORY / "tests" / "benchmarks").is_dir():
+        raise BenchmarksMissing(
+            f"no tests/benchmarks in {REPOSITORY}: benchmarks come with the repository, not with the package; clone "
+            "it and run `make bench` there"
+        )
+    paths = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "tests.benchmarks", *context.args]
+    raise typer.Exit(subprocess.call(command, env=os.environ | {"PYTHONPATH": paths.rstrip(os.pathsep)}))
 
 
 def addressed_settings() -> Settings:

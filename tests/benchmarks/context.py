@@ -111,6 +111,10 @@ class Context:
         """Process ids of the local servers, by name."""
         return {name: [pid] for name, pid in self.server_pids.items()}
 
+    def data_folder(self, server: str) -> Path:
+        """Folder of a local server's files."""
+        return (self.options.home / "bench" / "servers" / server).resolve()
+
     def drop(self, settings: Settings) -> None:
         """Forget what was stored under these settings."""
         self.session.execute(f'DROP KEYSPACE IF EXISTS "{settings.keyspace}"', timeout=120)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,8 +55,8 @@ def test_every_verb_explains_itself(verb: str, lastclick: Run) -> None:
 def test_help_names_all_verbs_and_none_that_does_not_exist_yet(lastclick: Run) -> None:
     ended = lastclick("--help")
 
-    assert all(f" {verb} " in ended.out for verb in VERBS)
-    assert not any(f" {verb} " in ended.out for verb in ("serve", "release", "rollback", "bench", "forget"))
+    assert all(f" {verb} " in ended.out for verb in (*VERBS, "bench"))
+    assert not any(f" {verb} " in ended.out for verb in ("serve", "release", "rollback", "forget"))
 
 
 @pytest.mark.parametrize(
@@ -126,3 +128,26 @@ def test_replay_that_cannot_start_says_why(
     assert ended.code == 1
     assert reason in ended.err
     assert ended.out == ""
+
+
+def test_bench_without_the_repository_says_where_benchmarks_are(
+    lastclick: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cli, "REPOSITORY", tmp_path)
+
+    ended = lastclick("bench", "freshness")
+
+    assert ended.code == 1
+    assert ended.err == (
+        f"lastclick: no tests/benchmarks in {tmp_path}: benchmarks come with the repository, not with the package; "
+        "clone it and run `make bench` there\n"
+    )
+
+
+def test_bench_passes_its_words_on() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "streams.cli", "bench", "speed", "--quick"], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "saw speed, expected some of: freshness" in ended.stderr
