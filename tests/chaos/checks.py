@@ -10,7 +10,7 @@ from feature_repo.features import features
 from feature_repo.online import open_feature_store
 from feature_repo.state import decode_state
 from streams.runtime import online_config
-from tests.chaos.check_messages import dead_letters, notices, possible_causes, scores
+from tests.chaos.check_messages import dead_letters, notices, possible_causes, scores, sentiments
 from tests.chaos.recompute_lists import compare_lists, load_catalogue
 from tests.chaos.topics import InputLog
 from tests.chaos.verdicts import Remains, Verdict, named
@@ -29,6 +29,7 @@ def check_all(remains: Remains) -> list[Verdict]:
         accounts(remains),
         dead_letters(remains),
         scores(remains),
+        sentiments(remains),
         notices(remains),
     ]
 
