@@ -143,6 +143,8 @@ class Context:
             publish_items(self.kafka, self.shop())
             workers.wait_drained(300)
             yield workers
+            if workers.restarts:
+                raise RuntimeError(f"workers crashed while they were measured, expected none to: {workers.said}")
         finally:
             workers.stop()
 

@@ -11,7 +11,7 @@ import gc
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -23,6 +23,14 @@ from tests.benchmarks.plan import Planned, Section, read_plan
 
 TICK_S = 0.002
 """Records due within a tick are sent together: waking up for each one would cost more than it spaces."""
+
+
+class Producer(Protocol):
+    """As much of `aiokafka.AIOKafkaProducer` as sends a record."""
+
+    async def send(self, topic: str, value: bytes, *, key: bytes, partition: int) -> asyncio.Future[Any]:
+        """Take a record; the answer comes when the broker has it."""
+        ...
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -48,7 +56,7 @@ class Sent(msgspec.Struct, frozen=True):
     """The broker's stamp of each probe, by its number, milliseconds since the epoch."""
 
 
-async def send(producer: AIOKafkaProducer, records: list[Planned], command: Send) -> Sent:
+async def send(producer: Producer, records: list[Planned], command: Send) -> Sent:
     """Send one section on its schedule."""
     section, start_s = command.section, command.start_s
     stretch = records[section.first : section.first + section.count]

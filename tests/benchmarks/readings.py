@@ -5,22 +5,31 @@ from __future__ import annotations
 import time
 import urllib.request
 from collections.abc import Callable
+from typing import Protocol
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from prometheus_client.parser import text_string_to_metric_families
 
+from streams.run_files import WorkerRun
 from streams.settings import Settings
 from streams.topics import USER_TOPICS
-from tests.integration.running import Workers
 
 Key = tuple[str, ...]
+
+
+class Running(Protocol):
+    """Workers, as far as their metrics are asked for."""
+
+    def ready(self) -> list[WorkerRun]:
+        """Those that process events now."""
+        ...
 
 
 class Metrics:
     """The workers' metrics, summed over the workers: name and label values -> number."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Running) -> None:
         self._values: dict[Key, float] = {}
         for worker in workers.ready():
             with urllib.request.urlopen(f"http://127.0.0.1:{worker.metrics_port}/metrics", timeout=30) as answer:
