@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -50,4 +51,8 @@ def read_tables(path: Path) -> dict[str, NDArray[Any]]:
     for name, table in tables.items():
         if not isinstance(table, np.ndarray):
             raise TablesError(f"member {name!r} is no array")
+        if table.dtype.kind == "U" and table.nbytes:
+            codes = np.frombuffer(table.astype(table.dtype.newbyteorder("=")).tobytes(), np.uint32)
+            if codes.max() > sys.maxunicode:
+                raise TablesError(f"member {name!r} holds {codes.max():#x} as a character")
     return tables
