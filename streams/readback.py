@@ -152,6 +152,7 @@ class Pasts:
 
     def __init__(self, settings: Settings, user_ids: Iterable[str], partitions: Collection[int]) -> None:
         self._settings = settings
+        self._partitions = set(partitions)
         self._user_of = {user_id.encode(): user_id for user_id in user_ids}
         self._events = TopicReader(settings, [(topic, partitions) for topic in USER_TOPICS])
         self._outputs: TopicReader | None = None
@@ -204,10 +205,12 @@ class Pasts:
                 self.users[user_id].sentiments.setdefault(score.caused_by, score.value)
 
     def _output_partitions(self) -> list[tuple[str, set[int]]]:
-        """Where workers put what is about these users: by Kafka's default partitioner."""
-        hashes = [murmur2(key) & 0x7FFFFFFF for key in self._user_of]
-        count = {topic: len(self._events.partitions(topic)) for topic in (SCORES, DEAD_LETTERS)}
-        return [(topic, {each % count[topic] for each in hashes}) for topic in count]
+        """Where workers put what is about these users: scores beside their events, dead letters by the key's hash."""
+        count = len(self._events.partitions(DEAD_LETTERS))
+        return [
+            (SCORES, self._partitions),
+            (DEAD_LETTERS, {(murmur2(key) & 0x7FFFFFFF) % count for key in self._user_of}),
+        ]
 
 
 class Shelf:
