@@ -10,6 +10,7 @@ from typing import Any
 from cassandra import DriverException
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.connection import ConnectionException
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 
 _ADDRESS = re.compile(r"(?P<host>[\w.-]+)(:(?P<port>\d+))?")
@@ -29,6 +30,27 @@ _CREATE_KEYSPACE = """CREATE KEYSPACE IF NOT EXISTS "{keyspace}"
 _CREATE_TABLE = """CREATE TABLE IF NOT EXISTS {table} (
         entity_key blob PRIMARY KEY, features blob, event_ts timestamp, created_ts timestamp)
     WITH compaction = {{'class': 'UnifiedCompactionStrategy'}} AND default_time_to_live = {ttl_s}"""
+
+
+OVERLOADED = b"\x00\x00\x10\x01"
+"""Error code at the head of an ERROR answer, by the native protocol."""
+
+
+class WaryConnection(Cluster.connection_class):  # type: ignore[misc]  # the driver has no types
+    """A connection that ends when its answers can no longer be told apart; the driver opens another.
+
+    Cassandra 5.0.6 answers a request that waited too long in its queue, because the server was paused or overloaded,
+    under stream 0 instead of the request's own. The driver then gives number 0 to several requests at once: one gets
+    the answer of another, and one waits in vain. Ended, all in flight fail together, and are tried again.
+    """
+
+    def process_msg(self, header: Any, body: bytes) -> None:
+        """Pass an answer on to who waits for it, unless it casts doubt on all."""
+        awaited = header.stream < 0 or header.stream in self._requests or header.stream in self.orphaned_request_ids
+        if awaited and body[:4] != OVERLOADED:
+            super().process_msg(header, body)
+            return
+        self.defunct(ConnectionException(f"Cassandra answered on stream {header.stream} out of turn", self.endpoint))
 
 
 def split_addresses(addresses: Sequence[str], port: int | None = None) -> tuple[list[str], int | None]:
@@ -86,6 +108,9 @@ def connect(
         auth_provider=PlainTextAuthProvider(*login) if login else None,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=protocol_version,
+        connection_class=WaryConnection,
+        # It would be used where a compression package happens to be installed, and hide error codes from the above.
+        compression=False,
         reconnection_policy=ConstantReconnectionPolicy(RECONNECT_S, max_attempts=None),
         connect_timeout=request_timeout_s,
     )
