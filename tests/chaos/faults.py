@@ -70,6 +70,14 @@ def kill_cassandra(scene: Scene) -> str:
     return restart(scene, "cassandra", signal.SIGKILL, 0.0, 2.0)
 
 
+def pause_cassandra(scene: Scene) -> str:
+    """Longer than requests may wait in its queue (12 s): it then answers those that have expired, under a wrong number."""
+    scene.servers.signal("cassandra", signal.SIGSTOP)
+    seconds = scene.hold(13.0, 17.0)
+    scene.servers.signal("cassandra", signal.SIGCONT)
+    return f"cassandra stopped for {seconds:.1f} s, then continued"
+
+
 def cut_cassandra(scene: Scene) -> str:
     return cut(scene, "cassandra")
 
@@ -147,6 +155,7 @@ FAULTS: tuple[Fault, ...] = (
     kill_kafka,
     restart_cassandra,
     kill_cassandra,
+    pause_cassandra,
     cut_cassandra,
     cut_kafka,
     delay_cassandra,
