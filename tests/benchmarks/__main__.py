@@ -10,12 +10,14 @@ import argparse
 import importlib
 import os
 import shlex
+import signal
 import sys
 import warnings
 from pathlib import Path
 
+from deploy.local import LauncherError
 from deploy.local.launcher import default_home
-from tests.benchmarks.baseline import read_baseline, worse, write_baseline
+from tests.benchmarks.baseline import BaselineMissing, read_baseline, worse, write_baseline
 from tests.benchmarks.child import REPOSITORY
 from tests.benchmarks.context import Context, Options
 from tests.benchmarks.figures import Result
@@ -29,16 +31,20 @@ def main(arguments: list[str]) -> int:
     """Run what is asked for; the exit code is 1 when a ratio got worse than the baseline allows."""
     asked = parse(arguments)
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"kafka\.|importlib\.")
+    baseline = read_baseline() if asked.check else None
     options = Options(
         home=asked.home, out=asked.out or asked.home / "bench", quick=asked.quick, seed=asked.seed, keep=asked.keep,
         floors=not asked.no_floors, rates=asked.rates, workers=asked.workers, seconds=asked.seconds, data=asked.data,
     )  # fmt: skip
     report = Report(shlex.join(["lastclick", "bench", *arguments]), asked.quick, asked.seed, describe_machine(), [])
+    # A stop that is asked for ends the workers and servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with Context(options, say) as context:
         for name in asked.names or NAMES:
             say(f"== {name}")
             bench = importlib.import_module(f"tests.benchmarks.bench_{name.replace('-', '_')}")
             result: Result = bench.run(context)
+            result.load_after = os.getloadavg()[0]
             report.results.append(result)
             # What was measured is kept, whatever becomes of the benchmarks after it.
             write_report(report, options.out)
@@ -46,8 +52,8 @@ def main(arguments: list[str]) -> int:
     say(f"results: {options.out}")
     if asked.write_baseline:
         write_baseline(report.results)
-    if asked.check:
-        regressions = worse(report.results, read_baseline())
+    if baseline is not None:
+        regressions = worse(report.results, baseline)
         for line in regressions:
             say(f"worse than the baseline: {line}")
         return 1 if regressions else 0
@@ -97,4 +103,7 @@ def _shared_data() -> Path | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (BaselineMissing, LauncherError) as error:
+        sys.exit(f"lastclick bench: {error}")

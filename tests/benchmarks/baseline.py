@@ -15,6 +15,10 @@ from tests.benchmarks.figures import Figure, Result
 PATH = Path(__file__).with_name("baseline.json")
 
 
+class BaselineMissing(LookupError):
+    """There is nothing to hold ratios against: says how to make it."""
+
+
 class Ratio(msgspec.Struct, frozen=True):
     """A figure's ratio to its floor."""
 
@@ -30,14 +34,22 @@ class Baseline(msgspec.Struct):
 
 
 def read_baseline(path: Path = PATH) -> Baseline:
-    """The committed baseline; an empty one when there is none yet."""
-    return msgspec.json.decode(path.read_bytes(), type=Baseline) if path.exists() else Baseline()
+    """The committed baseline.
+
+    Raises
+    ------
+    BaselineMissing
+        When none was committed.
+    """
+    if not path.exists():
+        raise BaselineMissing(f"no baseline at {path}: make one with `lastclick bench --write-baseline`, and commit it")
+    return msgspec.json.decode(path.read_bytes(), type=Baseline)
 
 
 def write_baseline(results: Sequence[Result], path: Path = PATH) -> None:
     """Take the ratios of these results over; those of figures that were not measured stay."""
-    baseline = read_baseline(path)
-    for figure in figures_of(results):
+    baseline = read_baseline(path) if path.exists() else Baseline()
+    for figure in _checked(results):
         if figure.ratio is not None:
             baseline.ratios[figure.name] = Ratio(round(figure.ratio, 3), figure.lower_is_better)
     baseline.ratios = dict(sorted(baseline.ratios.items()))
@@ -47,7 +59,7 @@ def write_baseline(results: Sequence[Result], path: Path = PATH) -> None:
 def worse(results: Sequence[Result], baseline: Baseline) -> list[str]:
     """Say which ratios are worse than the baseline by more than its tolerance."""
     found = []
-    for figure in figures_of(results):
+    for figure in _checked(results):
         known = baseline.ratios.get(figure.name)
         if known is None or figure.ratio is None:
             continue
@@ -62,6 +74,5 @@ def worse(results: Sequence[Result], baseline: Baseline) -> list[str]:
     return found
 
 
-def figures_of(results: Sequence[Result]) -> list[Figure]:
-    """Figures of all results."""
-    return [figure for result in results for figure in result.figures]
+def _checked(results: Sequence[Result]) -> list[Figure]:
+    return [figure for result in results for figure in result.figures if figure.checked]

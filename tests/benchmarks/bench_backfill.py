@@ -20,7 +20,7 @@ from streams.settings import Settings
 from streams.supervisor import worker_environment
 from streams.topics import USER_TOPICS
 from tests.benchmarks.child import REPOSITORY
-from tests.benchmarks.context import Context, Processor, publish_items
+from tests.benchmarks.context import Context, Processor, publish_items, wait_taken
 from tests.benchmarks.figures import Figure, Result, Table
 from tests.benchmarks.floors import Done
 from tests.benchmarks.generator import Send, Sent
@@ -49,7 +49,7 @@ def run(context: Context) -> Result:
     count = context.options.workers or 1
     with context.workers(settings, count) as workers:
         _warm_up(context, settings)
-        workers.wait_drained(300)
+        wait_taken(workers)
         floors = {kind: context.settings(kind) for kind in FLOORS} if context.options.floors else {}
         begin = _ends(settings)
         processor = Processor({"worker": [w.pid for w in workers.ready()]} | context.servers())
@@ -62,7 +62,7 @@ def run(context: Context) -> Result:
         context.say(f"  {replayed.events:,} events in {seconds:.1f} s: {replayed.events / seconds:,.0f}/s")
         source = open_source(*words)
         publish_items(context.kafka, source, remove=True)
-        workers.wait_drained(300)
+        wait_taken(workers)
     rates = {kind: _read_floor(context, floor, kind, replayed.events) for kind, floor in floors.items()}
     return _report(context, words[0], replayed, seconds, rates, cpu_s, count)
 

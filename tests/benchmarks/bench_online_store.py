@@ -1,12 +1,10 @@
 """Rows a second into Cassandra: the packed store against Feast's own, on the product's user features.
 
-``python -m tests.benchmarks.bench_online_store`` measures on the Cassandra of LASTCLICK_CASSANDRA (host:port)
-and prints the tables of docs/decisions (packed feature rows). The keyspace it makes is dropped at the end.
+Prints the tables of docs/decisions (packed feature rows). The keyspace it makes is dropped at the end.
 """
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -24,15 +22,20 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from feature_repo import definitions
-from feature_repo.cassandra_cluster import connect, split_addresses
+from feature_repo.cassandra_cluster import split_addresses
 from feature_repo.cassandra_store import EPOCH
 from feature_repo.declarations import FeatureRow
 from feature_repo.features import NUMERIC_NAMES, TEXT_NAMES
+from tests.benchmarks.context import Context
+from tests.benchmarks.figures import Figure, Result, Table
 
 EVENT_MS = 1_767_225_600_000
 BATCHES = (1, 50, 500)
-SECONDS = 4.0
+SECONDS, QUICK_SECONDS = 4.0, 1.0
 """How long each case is repeated; a table gives the median repetition."""
+
+PACKED = "packed, one row an entity"
+FEAST = "Feast's own, one row a feature"
 
 
 def made_up_rows(count: int) -> list[UserFeatureRow]:
@@ -45,11 +48,11 @@ def made_up_rows(count: int) -> list[UserFeatureRow]:
     ]
 
 
-def measured(action: Callable[[], object], rows: int) -> tuple[float, float]:
+def measured(action: Callable[[], object], rows: int, seconds: float) -> tuple[float, float]:
     """Rows a second in the median repetition, and the client's processor time in microseconds a row."""
     action()
     walls, started, processor = [], time.perf_counter(), time.process_time()
-    while time.perf_counter() - started < SECONDS:
+    while time.perf_counter() - started < seconds:
         before = time.perf_counter()
         action()
         walls.append(time.perf_counter() - before)
@@ -93,43 +96,55 @@ class FeastOwn:
         return self.store.get_online_features(features, entities).to_dict()
 
 
-def table(
-    title: str,
+def compare(
+    what: str,
     stores: dict[str, OnlineFeatures | FeastOwn],
     act: Callable[[OnlineFeatures | FeastOwn, list[UserFeatureRow]], object],
-) -> None:
-    print(f"\n| {title} | batch of 1 | of 50 | of 500 | client's processor time a row of 500 |")
-    print("|---|---|---|---|---|")
+    seconds: float,
+) -> tuple[list[Figure], Table]:
+    """Rows a second of each store and batch size; Feast's own store is what the packed one is held against."""
     rows = made_up_rows(max(BATCHES))
-    for name, store in stores.items():
-        results = [measured(partial(act, store, rows[:size]), size) for size in BATCHES]
-        rates = " | ".join(f"{rate:,.0f}/s" for rate, _ in results)
-        print(f"| {name} | {rates} | {results[-1][1]:,.0f} µs |", flush=True)
+    measurements = {
+        name: [measured(partial(act, store, rows[:size]), size, seconds) for size in BATCHES]
+        for name, store in stores.items()
+    }
+    figures = [
+        Figure(f"feature rows {what}, batch of {size}", packed[0], "rows/s", own[0], FEAST, False)
+        for size, packed, own in zip(BATCHES, measurements[PACKED], measurements[FEAST], strict=True)
+    ]
+    columns = ("store", *(f"batch of {size}, rows/s" for size in BATCHES), "client's CPU, µs a row of the largest")
+    table = Table(
+        f"Feature rows {what}",
+        columns,
+        [(name, *(rate for rate, _ in results), results[-1][1]) for name, results in measurements.items()],
+    )
+    return figures, table
 
 
-def main() -> None:
-    address = os.environ.get("LASTCLICK_CASSANDRA", "127.0.0.1:9042")
-    hosts, port = split_addresses([address])
+def run(context: Context) -> Result:
+    """Write and read the same rows with both stores, in a keyspace that is dropped at the end."""
+    seconds = context.options.seconds or (QUICK_SECONDS if context.options.quick else SECONDS)
+    hosts, port = split_addresses([context.cassandra])
     keyspace = f"bench_{uuid4().hex}"
-    session = connect(hosts, port or 9042, login=None, request_timeout_s=60.0, protocol_version=4)
-    packed = open_feature_store(OnlineConfig("cassandra", address, keyspace))
+    packed = open_feature_store(OnlineConfig("cassandra", context.cassandra, keyspace))
     try:
         packed.apply()
         stores: dict[str, OnlineFeatures | FeastOwn] = {
-            "packed (one row an entity)": packed,
-            "Feast's own (one row a feature)": FeastOwn(hosts, port or 9042, keyspace),
+            PACKED: packed,
+            FEAST: FeastOwn(hosts, port or 9042, keyspace),
         }
-        print(f"{len(NUMERIC_NAMES)} numbers and {len(TEXT_NAMES)} texts a row, {os.cpu_count()} cores")
-        table("written", stores, lambda store, rows: store.write_users(rows))
-        table("read", stores, lambda store, rows: store.read_users([row.user_id for row in rows]))
+        written, writing = compare("written", stores, lambda store, rows: store.write_users(rows), seconds)
+        read, reading = compare(
+            "read", stores, lambda store, rows: store.read_users([row.user_id for row in rows]), seconds
+        )
         name = f"{keyspace}.lastclick_user_features"
-        blob = session.execute(f"SELECT features FROM {name} LIMIT 1").one().features
-        print(f"\n{len(blob)} bytes a packed row before compression")
+        blob = context.session.execute(f"SELECT features FROM {name} LIMIT 1").one().features
     finally:
         packed.close()
-        session.execute(f'DROP KEYSPACE IF EXISTS "{keyspace}"', timeout=60)
-        session.cluster.shutdown()
-
-
-if __name__ == "__main__":
-    main()
+        context.session.execute(f'DROP KEYSPACE IF EXISTS "{keyspace}"', timeout=60)
+    return Result(
+        "online-store",
+        f"{len(NUMERIC_NAMES)} numbers and {len(TEXT_NAMES)} texts a row, {len(blob)} bytes a packed row",
+        [*written, *read],
+        [writing, reading],
+    )

@@ -23,6 +23,7 @@ from feature_repo.events import encode
 from feature_repo.sources import Source
 from feature_repo.sources.shop import Shop
 from scorer.bundle import BundleError, latest_bundle
+from streams.lag import GroupLag
 from streams.settings import Settings
 from streams.supervisor import worker_environment
 from streams.topics import ITEMS, USER_TOPICS, create_topics
@@ -30,6 +31,7 @@ from tests.benchmarks.child import Child
 from tests.benchmarks.floors import Running
 from tests.benchmarks.plan import Plan
 from tests.integration.running import Workers
+from tests.waiting import wait_until
 
 PRODUCTS = 600
 SHOPPERS = 4_000
@@ -39,6 +41,10 @@ FIRST_DAY = 30
 COLD_WARM_UP_S = 40.0
 WARM_UP_S = 10.0
 """The first half minute after a cold start is far slower: the JVMs compile what they run."""
+
+
+class WorkersCrashed(RuntimeError):
+    """A worker ended by itself during a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +147,9 @@ class Context:
         try:
             workers.start()
             publish_items(self.kafka, self.shop())
-            workers.wait_drained(300)
+            wait_taken(workers)
             yield workers
-            if workers.restarts:
-                raise RuntimeError(f"workers crashed while they were measured, expected none to: {workers.said}")
+            sound(workers)
         finally:
             workers.stop()
 
@@ -198,6 +203,28 @@ class Context:
         except BaseException:
             self._ends.close()
             raise
+
+
+def wait_taken(workers: Workers, seconds: float = 300.0) -> None:
+    """Return when the workers have committed all that is on their topics."""
+    with GroupLag(workers.settings) as group:
+        topics = (*USER_TOPICS, ITEMS)
+        wait_until(lambda: sound(workers) and not any(group.by_topic(topics).values()), seconds, "no lag", 0.2)
+
+
+def sound(workers: Workers) -> bool:
+    """Say that no worker has crashed: what would be measured then is a restart.
+
+    Raises
+    ------
+    WorkersCrashed
+        When one has; its last words are in it.
+    """
+    if not workers.restarts:
+        return True
+    logs = sorted(workers.settings.logs.glob("worker-*.log"))
+    words = "\n".join(line for path in logs for line in path.read_text(errors="replace").splitlines()[-30:])
+    raise WorkersCrashed(f"workers crashed {workers.restarts} times while they were measured:\n{words}")
 
 
 def begin_at_the_end(settings: Settings) -> None:

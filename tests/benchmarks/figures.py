@@ -21,6 +21,9 @@ class Figure(msgspec.Struct, frozen=True):
     target: float | None = None
     """What the number itself should reach; None where none was set."""
 
+    checked: bool = True
+    """Whether its ratio is steady enough to be held against the baseline."""
+
     @property
     def ratio(self) -> float | None:
         """Value over floor; None without a floor."""
@@ -60,6 +63,8 @@ class Result(msgspec.Struct):
     tables: list[Table] = []
     samples: list[Samples] = []
     notes: list[str] = []
+    load_after: float = 0.0
+    """Load average of the last minute when it ended: other programs on the machine, and its own."""
 
 
 def quantile(values: ArrayLike, share: float) -> float:

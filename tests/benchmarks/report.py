@@ -43,7 +43,13 @@ def markdown(report: Report, plots: Sequence[str] = ()) -> str:
         + ".",
     ]
     for result in report.results:
-        lines += ["", f"## {result.name}", "", f"{result.workload}.", ""]
+        lines += [
+            "",
+            f"## {result.name}",
+            "",
+            f"{result.workload}. Load average at its end: {result.load_after:.1f}.",
+            "",
+        ]
         if result.figures:
             rows: list[tuple[str | float | int | None, ...]] = [
                 (

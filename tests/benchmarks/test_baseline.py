@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.benchmarks.baseline import PATH, Baseline, Ratio, read_baseline, worse, write_baseline
+import pytest
+
+from tests.benchmarks.baseline import PATH, Baseline, BaselineMissing, Ratio, read_baseline, worse, write_baseline
 from tests.benchmarks.figures import Figure, Result
 
 KNOWN = Baseline(0.5, {"latency": Ratio(2.0, True), "throughput": Ratio(0.5, False)})
@@ -49,6 +51,20 @@ def test_writing_keeps_the_ratios_of_what_was_not_measured(tmp_path: Path) -> No
 
     assert written.ratios == KNOWN.ratios
     assert worse(result("latency", 2.0, True), written) == []
+
+
+def test_a_figure_that_is_not_steady_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    unsteady = [Result("any", "", [Figure("latency", 99.0, "ms", 1.0, "bare flow", checked=False)])]
+
+    assert worse(unsteady, KNOWN) == []
+    write_baseline(unsteady, path)
+    assert read_baseline(path).ratios == {}
+
+
+def test_a_missing_baseline_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(BaselineMissing, match="make one with `lastclick bench --write-baseline`"):
+        read_baseline(tmp_path / "none.json")
 
 
 def test_the_committed_baseline_can_be_read() -> None:
