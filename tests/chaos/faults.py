@@ -71,7 +71,7 @@ def kill_cassandra(scene: Scene) -> str:
 
 
 def pause_cassandra(scene: Scene) -> str:
-    """Longer than requests may wait in its queue (12 s): it then answers those that have expired, under a wrong number."""
+    """Longer than requests may wait in its queue (12 s): those that expired it answers under a wrong number."""
     scene.servers.signal("cassandra", signal.SIGSTOP)
     seconds = scene.hold(13.0, 17.0)
     scene.servers.signal("cassandra", signal.SIGCONT)
