@@ -20,7 +20,7 @@ from typing import Any
 from deploy.local import LauncherError
 from streams.settings import Settings
 from tests.chaos.faults import FAULTS, SHORT
-from tests.chaos.outage import measure_outage
+from tests.chaos.outage import RATE, measure_outage
 from tests.chaos.recovery import measure_recovery
 from tests.chaos.run import Result, run_seed
 from tests.chaos.under_test import Say
@@ -40,7 +40,7 @@ def main() -> None:
         if arguments.what == "recovery":
             results: list[Any] = [measure_recovery(home / "recovery", models, say)]
         elif arguments.what == "outage":
-            results = [measure_outage(home / "outage", models, say, kill=arguments.kill)]
+            results = [measure_outage(home / "outage", models, say, kill=arguments.kill, rate=arguments.rate)]
         else:
             results = [_run(seed, arguments, home / f"seed-{seed}", models) for seed in arguments.seeds]
             missed = [result.seed for result in results if not result.kept]
@@ -103,6 +103,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=100_000, help="real events to replay")
     parser.add_argument("--short", action="store_true", help="only the faults of the everyday test")
     parser.add_argument("--kill", action="store_true", help="for outage: kill Cassandra instead of stopping it")
+    parser.add_argument("--rate", type=float, default=RATE, help="for outage: events per second")
     parser.add_argument("--keep", type=Path, help="folder for servers, logs and data, which are kept there")
     parser.add_argument("--json", type=Path, help="file for what was done and found")
     arguments = parser.parse_args()

@@ -31,8 +31,7 @@ BEFORE_S = 30.0
 
 AFTER_S = 15.0
 CAUGHT_UP_S = 600.0
-CAUGHT_UP_EVENTS = 1_000
-"""The workers have caught up when they are less than a second of traffic behind."""
+"""The longest to wait until the workers are less than a second of traffic behind."""
 
 MEMORY_EVERY_S = 0.5
 MEGABYTE = 1_000_000
@@ -89,28 +88,28 @@ class Memory:
             self.peak_mb = max(self.peak_mb, self.now_mb())
 
 
-def measure_outage(home: Path, models: Path, say: Say, *, kill: bool = False, away_s: float = AWAY_S) -> Outage:
-    """Take Cassandra away for ``away_s`` seconds, by SIGSTOP or for good, and compare what is left with a recompute."""
+def measure_outage(home: Path, models: Path, say: Say, *, kill: bool = False, rate: float = RATE) -> Outage:
+    """Take Cassandra away for a minute, by SIGSTOP or by ``kill -9``, and compare what is left with a recompute."""
     done = Outage(kill)
-    log = open_log(int(RATE * (BEFORE_S + away_s + CAUGHT_UP_S)), say)
+    log = open_log(int(rate * (BEFORE_S + AWAY_S + CAUGHT_UP_S)), say)
     with under_test(home, models, say) as flow, ThreadPoolExecutor(1) as sending, GroupLag(flow.settings) as group:
         stopping = threading.Event()
-        replayed = sending.submit(replay, log, flow.settings, Pace(rate=RATE), stop=stopping.is_set)
+        replayed = sending.submit(replay, log, flow.settings, Pace(rate=rate), stop=stopping.is_set)
         memory = Memory(flow.workers)
         try:
-            wait_until(lambda: flow.workers.committed() > RATE, 300, "the first events", 0.5)
+            wait_until(lambda: flow.workers.committed() > rate, 300, "the first events", 0.5)
             threading.Event().wait(BEFORE_S)
             done.memory_mb["before"] = memory.now_mb()
             say(
                 f"Cassandra goes, by {'kill -9' if kill else 'SIGSTOP'}; workers hold {done.memory_mb['before']:.0f} MB"
             )
             flow.servers.end("cassandra", SIGKILL) if kill else flow.servers.signal("cassandra", SIGSTOP)
-            threading.Event().wait(away_s)
+            threading.Event().wait(AWAY_S)
             flow.servers.start_again() if kill else flow.servers.signal("cassandra", SIGCONT)
             back = time.monotonic()
             done.behind_events = _lag(group)
             say(f"Cassandra is back; the workers are {done.behind_events:,} events behind")
-            wait_until(lambda: _lag(group) < CAUGHT_UP_EVENTS, CAUGHT_UP_S, "workers that have caught up", 0.2)
+            wait_until(lambda: _lag(group) < rate, CAUGHT_UP_S, "workers that have caught up", 0.2)
             done.caught_up_s = time.monotonic() - back
             say(f"caught up after {done.caught_up_s:.1f} s")
             threading.Event().wait(AFTER_S)
