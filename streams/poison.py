@@ -34,6 +34,15 @@ REMEMBERED = 100
 """Poison that is remembered, in case it is delivered again before its offset is committed."""
 
 
+JOURNAL = "attempt-"
+"""How the names of journals begin, in the folder of the run files."""
+
+
+def journal_path(folder: Path, instance: int) -> Path:
+    """Journal of a worker, by its number."""
+    return folder / f"{JOURNAL}{instance}.json"
+
+
 class Place(msgspec.Struct, frozen=True, array_like=True):
     """A record: where it stands, and since when, for a topic that was deleted and made again counts from 0 too."""
 
@@ -73,9 +82,10 @@ class Caution:
             (culprit,) = self._suspects
             log.error("%s: the process died of %s while it worked on this record alone: dead letter", culprit, died_of)
             self._journal.poison = [*self._journal.poison, culprit][-REMEMBERED:]
-        self._poison = set(self._journal.poison)
         if self._journal.attempt:
             self._note([])
+        # Other workers of this machine may have had the partition, and died of it, in the meantime.
+        self._poison = {place for journal in path.parent.glob(f"{JOURNAL}*.json") for place in _read(journal).poison}
 
     def parts(self, batch: Sequence[Record]) -> Iterator[slice]:
         """Cut a batch, in its order: suspects alone, the others in parts of a twentieth of the batch."""

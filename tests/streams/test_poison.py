@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo.events import DecodeError
-from streams.poison import CAUTIOUS_RECORDS, Caution, refuse_poison
+from streams.poison import CAUTIOUS_RECORDS, Caution, journal_path, refuse_poison
 from streams.records import Record
 from tests.streams.fakes import NOW_MS
 
@@ -79,7 +79,7 @@ def live(path: Path, records: Sequence[Record], deadly: Collection[int], batches
 def test_one_deadly_record_is_found_in_few_deaths(size: int, deaths: int, tmp_path: Path) -> None:
     records = [record(offset) for offset in range(size)]
 
-    died, life = live(tmp_path / "journal", records, [size // 2], [size])
+    died, life = live(journal_path(tmp_path, 0), records, [size // 2], [size])
 
     assert died == deaths
     assert life.refused == [size // 2]
@@ -96,7 +96,7 @@ def test_only_deadly_records_are_refused_whatever_the_batches(size: int, deadly:
     logging.disable(logging.ERROR)
     deadly = {offset for offset in deadly if offset < size}
     with TemporaryDirectory() as folder:
-        deaths, life = live(Path(folder, "journal"), [record(offset) for offset in range(size)], deadly, batches)
+        deaths, life = live(journal_path(Path(folder), 0), [record(offset) for offset in range(size)], deadly, batches)
 
     assert set(life.refused) == deadly
     assert sorted(life.worked) == [offset for offset in range(size) if offset not in deadly]
@@ -105,7 +105,7 @@ def test_only_deadly_records_are_refused_whatever_the_batches(size: int, deadly:
 
 
 def test_worker_without_a_crash_before_it_notes_nothing(tmp_path: Path) -> None:
-    life = Life(tmp_path / "journal", "", ())
+    life = Life(journal_path(tmp_path, 0), "", ())
     life.work([record(offset) for offset in range(1000)], 400)
 
     assert life.parts == [400, 400, 200]
@@ -113,7 +113,7 @@ def test_worker_without_a_crash_before_it_notes_nothing(tmp_path: Path) -> None:
 
 
 def test_caution_ends_when_enough_records_have_passed(tmp_path: Path) -> None:
-    life = Life(tmp_path / "journal", "SIGSEGV", ())
+    life = Life(journal_path(tmp_path, 0), "SIGSEGV", ())
     records = [record(offset) for offset in range(400)]
     for _ in range(CAUTIOUS_RECORDS // 400 + 1):
         life.work(records, 400)
@@ -123,7 +123,7 @@ def test_caution_ends_when_enough_records_have_passed(tmp_path: Path) -> None:
 
 
 def test_refused_record_stays_refused_when_it_is_delivered_again(tmp_path: Path) -> None:
-    path, records = tmp_path / "journal", [record(offset) for offset in range(5)]
+    path, records = journal_path(tmp_path, 0), [record(offset) for offset in range(5)]
     live(path, records, [3], [5])
 
     again = Life(path, "", [3])
@@ -132,9 +132,19 @@ def test_refused_record_stays_refused_when_it_is_delivered_again(tmp_path: Path)
     assert again.refused == [3]
 
 
+def test_what_one_worker_has_found_another_of_the_machine_knows_when_it_starts(tmp_path: Path) -> None:
+    records = [record(offset) for offset in range(5)]
+    live(journal_path(tmp_path, 0), records, [3], [5])
+
+    other = Life(journal_path(tmp_path, 1), "SIGABRT", [3])
+    other.work(records, 5)
+
+    assert other.refused == [3]
+
+
 def test_another_record_at_the_same_offset_is_none_of_it(tmp_path: Path) -> None:
     """A topic that was deleted and made again counts from 0 too."""
-    path = tmp_path / "journal"
+    path = journal_path(tmp_path, 0)
     live(path, [record(3)], [3], [1])
 
     later = Life(path, "", ())
@@ -144,7 +154,7 @@ def test_another_record_at_the_same_offset_is_none_of_it(tmp_path: Path) -> None
 
 
 def test_suspects_of_a_worker_that_was_told_to_stop_are_forgotten(tmp_path: Path) -> None:
-    path, records = tmp_path / "journal", [record(0)]
+    path, records = journal_path(tmp_path, 0), [record(0)]
     for died_of in ("SIGSEGV", ""):
         life = Life(path, died_of, [0] if died_of else ())
         try:
@@ -159,9 +169,9 @@ def test_suspects_of_a_worker_that_was_told_to_stop_are_forgotten(tmp_path: Path
 
 
 def test_damaged_journal_is_left_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "journal").write_bytes(b'{"attempt": [7]')
+    (journal_path(tmp_path, 0)).write_bytes(b'{"attempt": [7]')
 
-    life = Life(tmp_path / "journal", "SIGBUS", ())
+    life = Life(journal_path(tmp_path, 0), "SIGBUS", ())
     life.work([record(0)], 1)
 
     assert life.worked == [0]
