@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from cassandra import ConsistencyLevel, DriverException
 from cassandra.cluster import NoHostAvailable, ResultSet, Session
-from cassandra.query import PreparedStatement
+from cassandra.query import BoundStatement, PreparedStatement
 from feast import Entity, FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.cassandra_online_store.cassandra_online_store import (
@@ -119,19 +119,29 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
         cassandra.DriverException, cassandra.cluster.NoHostAvailable
             The driver's error of the first row that was not written. Writing the batch again is safe.
         """
-        rows = (
-            (
-                self._key(config, key),
-                PackedFeatures.of(values).packed,
-                event_ts,
-                created_ts,
-                _microseconds(event_ts if created_ts is None else created_ts),
-            )
-            for key, values, event_ts, created_ts in data
-        )
-        self._execute(config, _INSERT, table, rows, config.online_store.write_concurrency)
+        self._execute(config, self.bind(config, table, data), config.online_store.write_concurrency)
         if progress:
             progress(len(data))
+
+    def bind(self, config: RepoConfig, table: FeatureView, data: FeatureRows) -> list[BoundStatement]:
+        """Statements that write the rows as `online_write_batch` does, for a caller that batches them with its own.
+
+        The partition key of an entity with one string key is that string, so rows of one user in other tables of the
+        keyspace can be written with its features in one single-partition batch.
+        """
+        statement = self._prepared(config, table, _INSERT)
+        return [
+            statement.bind(
+                (
+                    self._key(config, key),
+                    PackedFeatures.of(values).packed,
+                    event_ts,
+                    created_ts,
+                    _microseconds(event_ts if created_ts is None else created_ts),
+                )
+            )
+            for key, values, event_ts, created_ts in data
+        ]
 
     def online_read(
         self,
@@ -154,8 +164,9 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
             When Cassandra did not answer: unlike with Feast's own store, an outage never looks like an entity
             without features.
         """
-        keys = [(self._key(config, key),) for key in entity_keys]
-        answers = self._execute(config, _SELECT, table, keys, config.online_store.read_concurrency)
+        statement = self._prepared(config, table, _SELECT)
+        reads = [statement.bind((self._key(config, key),)) for key in entity_keys]
+        answers = self._execute(config, reads, config.online_store.read_concurrency)
         return [_read(answer.one(), requested_features) for answer in answers]
 
     def update(
@@ -196,20 +207,17 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
                 self._keyspace, self._borrowed = settings.keyspace, False
             return super()._get_session(config)
 
-    def _execute(
-        self, config: RepoConfig, cql: str, table: FeatureView, rows: Iterable[Sequence[Any]], concurrency: int
-    ) -> list[ResultSet]:
-        """Run a statement for many rows, `concurrency` of them at once, and look at every answer.
+    def _execute(self, config: RepoConfig, statements: Iterable[BoundStatement], concurrency: int) -> list[ResultSet]:
+        """Run statements, `concurrency` of them at once, and look at every answer.
 
         Sent together and awaited together rather than by the driver's `execute_concurrent_with_args`, which sends
         the next row from the callback of the last: twice the rows a second on a busy machine.
         """
         session = self._get_session(config)
-        name = full_name(self._keyspace, _table_name(config.project, table))
-        statement = self._prepared(config, session, cql.format(table=name))
         answers: list[ResultSet] = []
-        waiting = iter(rows)
-        while futures := [session.execute_async(statement, row) for row in islice(waiting, concurrency)]:
+        waiting = iter(statements)
+        while sent := list(islice(waiting, concurrency)):
+            futures = [session.execute_async(statement) for statement in sent]
             failures: list[Exception] = []
             for future in futures:
                 try:
@@ -217,11 +225,14 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
                 except (DriverException, NoHostAvailable) as error:
                     failures.append(error)
             if failures:
-                failures[0].add_note(f"{cql.split()[0]} on {name}: {len(failures)} of {len(futures)} rows failed so")
+                cql = sent[0].prepared_statement.query_string
+                failures[0].add_note(f"{len(failures)} of {len(futures)} requests failed so: {cql}")
                 raise failures[0]
         return answers
 
-    def _prepared(self, config: RepoConfig, session: Session, cql: str) -> PreparedStatement:
+    def _prepared(self, config: RepoConfig, table: FeatureView, cql: str) -> PreparedStatement:
+        session = self._get_session(config)
+        cql = cql.format(table=full_name(self._keyspace, _table_name(config.project, table)))
         statement = self._prepared_statements.get(cql)
         if statement is None:
             statement = session.prepare(cql)
@@ -234,6 +245,9 @@ class PackedCassandraOnlineStore(CassandraOnlineStore):  # type: ignore[misc]  #
 
     @staticmethod
     def _key(config: RepoConfig, key: EntityKey) -> bytes:
+        if len(key.join_keys) == 1 and key.entity_values[0].WhichOneof("val") == "string_val":
+            # A view has one kind of entity: the string alone tells its rows apart.
+            return str(key.entity_values[0].string_val).encode()
         version = config.entity_key_serialization_version
         serialised: bytes = serialize_entity_key(key, entity_key_serialization_version=version)
         return serialised

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from cassandra.cluster import Session
+from cassandra.query import BoundStatement
 from feast import FeatureService, FeatureStore, FeatureView, RepoConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -27,7 +28,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feature_repo import definitions
 from feature_repo.cassandra_store import EPOCH, PackedCassandraOnlineStore
 from feature_repo.declarations import FeatureRow
-from feature_repo.packed import Packer
+from feature_repo.packed import PackedFeatures, Packer
 from feature_repo.registry import publish
 
 FeatureValues = dict[str, float | str | None]
@@ -159,6 +160,26 @@ class OnlineFeatures:
         """
         self._write(self._users, [(row.user_id, row.row, row.event_ms, row.write_us) for row in rows])
 
+    def bind_users(self, rows: Sequence[UserFeatureRow]) -> list[BoundStatement]:
+        """Statements that write features of shoppers, one for each row, for a caller's own batch.
+
+        Raises
+        ------
+        TypeError
+            With another store than Cassandra, which has no statements.
+        """
+        online_store = self._provider.online_store
+        if not isinstance(online_store, PackedCassandraOnlineStore):
+            raise TypeError(
+                f"bind_users: saw the online store {type(online_store).__name__}, expected "
+                f"{PackedCassandraOnlineStore.__name__}; write with write_users"
+            )
+        if not rows:
+            return []
+        view = self._users
+        packed = _pack(view, [(row.user_id, row.row, row.event_ms, row.write_us) for row in rows])
+        return online_store.bind(self.store.config, view.view, packed)
+
     def write_items(self, rows: Sequence[ItemFeatureRow]) -> None:
         """Write features of products; errors as in `write_users`."""
         self._write(self._items, [(row.item_id, row.row, row.event_ms, row.write_us) for row in rows])
@@ -203,21 +224,8 @@ class OnlineFeatures:
         self.close()
 
     def _write(self, view: _View, rows: list[tuple[str, FeatureRow, int, int | None]]) -> None:
-        if not rows:
-            return
-        features = view.packer.pack(
-            np.stack([row.numbers for _, row, _, _ in rows]), [row.texts for _, row, _, _ in rows]
-        )
-        batch = [
-            (
-                view.entity_key(entity_id),
-                packed,
-                _moment(event_ms * 1000),
-                _moment(write_us) if write_us is not None else None,
-            )
-            for (entity_id, _, event_ms, write_us), packed in zip(rows, features, strict=True)
-        ]
-        self._provider.online_write_batch(self.store.config, view.view, batch, None)
+        if rows:
+            self._provider.online_write_batch(self.store.config, view.view, _pack(view, rows), None)
 
     def _read(self, view: _View, entity_ids: Sequence[str]) -> list[FeatureValues]:
         if not entity_ids:
@@ -241,6 +249,22 @@ class _View:
 
     def entity_key(self, entity_id: str) -> EntityKey:
         return EntityKey(join_keys=[self.join_key], entity_values=[Value(string_val=entity_id)])
+
+
+def _pack(
+    view: _View, rows: list[tuple[str, FeatureRow, int, int | None]]
+) -> list[tuple[EntityKey, PackedFeatures, datetime, datetime | None]]:
+    """Rows as Feast's provider takes them."""
+    features = view.packer.pack(np.stack([row.numbers for _, row, _, _ in rows]), [row.texts for _, row, _, _ in rows])
+    return [
+        (
+            view.entity_key(entity_id),
+            packed,
+            _moment(event_ms * 1000),
+            _moment(write_us) if write_us is not None else None,
+        )
+        for (entity_id, _, event_ms, write_us), packed in zip(rows, features, strict=True)
+    ]
 
 
 def _register(store: FeatureStore, ttl: timedelta) -> None:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
-from faust.types import TP, EventT, StreamT
+from faust.types import StreamT
 from mode import CrashingSupervisor
 
-from streams.batches import MicroBatches
-from streams.records import Record
+from streams.batches import MicroBatches, acknowledge, offsets_after, records
+from streams.pipeline import Pipeline
 from streams.runtime import Runtime
 from streams.topics import ITEMS, USER_TOPICS
 
 ITEM_BATCH = 64
 """Items in one batch: their texts are encoded together, and a larger batch would keep new items waiting."""
 
-PUBLISH_INTERVAL_S = 2.0
+PUBLISH_INTERVAL_S = 5.0
+"""Seconds between two writes of item features: each adds up an item's counts over all partitions."""
+
 LAG_INTERVAL_S = 1.0
 
 
@@ -29,20 +31,9 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
     """
     items = app.topic(ITEMS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     events = app.topic(*USER_TOPICS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    taken: dict[TP, int] = {}
-
-    async def process_items(batch: Sequence[EventT[bytes]]) -> None:
-        await runtime.started()
-        await runtime.catalogue_flow.process(_records(batch))
-        taken.update((event.message.tp, event.message.offset + 1) for event in batch)
-
-    async def process_events(batch: Sequence[EventT[bytes]]) -> None:
-        await runtime.ready()
-        await runtime.flow.process(_records(batch))
-        taken.update((event.message.tp, event.message.offset + 1) for event in batch)
-
-    item_batches = MicroBatches(ITEM_BATCH, process_items)
-    event_batches = MicroBatches(runtime.settings.batch_max, process_events)
+    item_batches, event_batches = MicroBatches(ITEM_BATCH), MicroBatches(runtime.settings.batch_max)
+    pipeline = Pipeline(event_batches, runtime)
+    taken = pipeline.taken
 
     async def items_into_catalogue(stream: StreamT[Any]) -> None:
         await item_batches.gather(stream)
@@ -50,12 +41,21 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
     async def events_into_lists(stream: StreamT[Any]) -> None:
         await event_batches.gather(stream)
 
-    async def publish_item_features() -> None:
+    async def encode_items() -> None:
         await runtime.started()
+        while True:
+            arrived = await item_batches.next()
+            await runtime.catalogue_flow.process(records(arrived))
+            taken.update(offsets_after(arrived))
+            await acknowledge(arrived)
+
+    async def publish_item_features() -> None:
+        await runtime.fenced()
         await runtime.flow.refresh_catalogue()
         owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == ITEMS}
         await runtime.catalogue_flow.encode_again(owned)
-        await runtime.catalogue_flow.publish(owned)
+        if owned:
+            await runtime.catalogue_flow.publish(owned)
 
     async def observe_lag() -> None:
         lags = dict.fromkeys((*USER_TOPICS, ITEMS), 0)
@@ -69,8 +69,10 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
 
     app.agent(items, supervisor_strategy=CrashingSupervisor)(items_into_catalogue)
     app.agent(events, supervisor_strategy=CrashingSupervisor)(events_into_lists)
-    app.task(item_batches.run)
-    app.task(event_batches.run)
+    app.task(encode_items)
+    app.task(pipeline.prepare)
+    app.task(pipeline.write)
+    app.task(pipeline.settle)
     app.task(_every(PUBLISH_INTERVAL_S, publish_item_features))
     app.task(_every(LAG_INTERVAL_S, observe_lag))
 
@@ -84,10 +86,3 @@ def _every(interval_s: float, call: Callable[[], Awaitable[None]]) -> Callable[[
             await call()
 
     return repeat
-
-
-def _records(batch: Sequence[EventT[bytes]]) -> list[Record]:
-    return [
-        Record(m.topic, m.partition, m.offset, round(m.timestamp * 1000), m.key, m.value)
-        for m in (event.message for event in batch)
-    ]

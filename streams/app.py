@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import faust
+from faust.sensors.monitor import Monitor
 from faust.types import TP
 
 from streams.agents import add_agents
-from streams.records import Message
+from streams.producing import BatchProducer
 from streams.runtime import Runtime
 from streams.settings import Settings
 from streams.topics import MAX_OUTPUT_BYTES, USER_TOPICS
 
 STREAM_BUFFER = 16_384
 """Records buffered by a stream. At 4,096 the consumer sleeps a whole second whenever all partitions fill up."""
+
+
+class QuietMonitor(Monitor):
+    """Faust's own statistics without those of each record, which nobody reads and which cost a worker 5 %."""
+
+    def on_message_in(self, *_: Any, **__: Any) -> None:
+        """Count nothing."""
+
+    def on_stream_event_in(self, *_: Any, **__: Any) -> None:
+        """Count nothing."""
+
+    def on_stream_event_out(self, *_: Any, **__: Any) -> None:
+        """Count nothing."""
 
 
 class WorkerApp(faust.App):
@@ -76,17 +89,16 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
         broker_commit_interval=0.5,
         stream_buffer_maxsize=STREAM_BUFFER,
         producer_max_request_size=MAX_OUTPUT_BYTES,
+        monitor=QuietMonitor(),
     )
     app.runtime = runtime
 
-    async def produce(messages: Sequence[Message]) -> None:
-        # Faust's own topic.send makes several tasks and an event a message; its producer takes bytes as they are.
-        producer = await app.maybe_start_producer()
-        sent = [await producer.send(m.topic, m.key, m.value, None, None, None) for m in messages]
-        await asyncio.gather(*sent)
-
     async def start_runtime() -> None:
-        await runtime.start(produce)
+        await runtime.start(BatchProducer(app))
+
+    async def on_partitions_assigned(*args: Any, **_: Any) -> None:
+        runtime.partitions_assigned()
+        await on_partitions_changed(*args)
 
     async def on_partitions_changed(*args: Any, **_: Any) -> None:
         partitions: set[TP] = args[1]
@@ -96,7 +108,7 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
         await runtime.stop()
 
     # Strong references: Faust's signals would hold these functions only weakly.
-    app.on_partitions_assigned.connect(on_partitions_changed, weak=False)
+    app.on_partitions_assigned.connect(on_partitions_assigned, weak=False)
     app.on_partitions_revoked.connect(on_partitions_changed, weak=False)
     app.on_before_shutdown.connect(on_before_shutdown, weak=False)
     app.task(start_runtime)

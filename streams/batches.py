@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from faust.streams import Stream
-from faust.types import EventT, StreamT
+from faust.types import TP, EventT, StreamT
 
-Process = Callable[[Sequence[EventT[bytes]]], Awaitable[None]]
+from streams.records import Record
+
+Arrived = Sequence[tuple[StreamT[bytes], EventT[bytes]]]
+"""Events, each with the stream that it must be acknowledged to."""
 
 
 class MicroBatches:
@@ -20,9 +23,8 @@ class MicroBatches:
     waits as well.)
     """
 
-    def __init__(self, most: int, process: Process) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._process = process
         # Room for the next batch while one is worked on; a full queue holds Faust's stream back.
         self._queue: asyncio.Queue[tuple[StreamT[bytes], EventT[bytes]]] = asyncio.Queue(2 * most)
 
@@ -31,16 +33,28 @@ class MicroBatches:
         async for event in cast("Stream[bytes]", stream).noack().events():
             await self._queue.put((stream, event))
 
-    async def run(self) -> None:
-        """Work on batch after batch.
+    async def next(self) -> Arrived:
+        """Wait for an event, and take with it all that waits, up to the most of a batch."""
+        batch = [await self._queue.get()]
+        while len(batch) < self._most and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+        return batch
 
-        An exception ends it and, as a task of the app, the worker: nothing of the batch has been acknowledged, so
-        it is delivered again.
-        """
-        while True:
-            batch = [await self._queue.get()]
-            while len(batch) < self._most and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            await self._process([event for _, event in batch])
-            for stream, event in batch:
-                await stream.ack(event)
+
+def records(batch: Arrived) -> list[Record]:
+    """The events of a batch as the flow takes them."""
+    return [
+        Record(m.topic, m.partition, m.offset, round(m.timestamp * 1000), m.key, m.value)
+        for m in (event.message for _, event in batch)
+    ]
+
+
+async def acknowledge(batch: Arrived) -> None:
+    """Tell Faust that a batch is done, so that its offsets may be committed."""
+    for stream, event in batch:
+        await stream.ack(event)
+
+
+def offsets_after(batch: Arrived) -> dict[TP, int]:
+    """Where each partition goes on after a batch."""
+    return {event.message.tp: event.message.offset + 1 for _, event in batch}

@@ -1,4 +1,7 @@
-"""User states held in a worker's memory: bounded, and dropped with the partition they belong to."""
+"""User states held in a worker's memory: bounded, and dropped with the partition they belong to.
+
+A user whose rows are not yet durable stays in memory beyond the bound: read from Cassandra, the state might be older.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,16 @@ from streams.triggers import TriggerMemory
 
 @dataclass
 class CachedUser:
-    """A user as this worker knows them, and the ownership of the partition under which they were read."""
+    """A user as this worker knows them, and the ownership of the partition under which they were read.
+
+    ``unsettled``: batches that moved the state and are not yet durable.
+    """
 
     state: UserState
     memory: TriggerMemory
     partition: int
     tenure: int
+    unsettled: int = 0
 
 
 class StateCache:
@@ -52,14 +59,21 @@ class StateCache:
             return user
 
     def put(self, user_id: str, user: CachedUser) -> None:
-        """Keep a user, unless the partition has changed hands since they were read."""
+        """Keep a user until `settle`, unless the partition has changed hands since they were read."""
         with self._lock:
+            user.unsettled += 1
             if user.tenure != self._tenure[user.partition]:
                 return
             self._users[user_id] = user
             self._users.move_to_end(user_id)
-            while len(self._users) > self._capacity:
-                self._users.popitem(last=False)
+            self._evict()
+
+    def settle(self, users: Iterable[CachedUser]) -> None:
+        """Take note that what one `put` of each user stands for is durable."""
+        with self._lock:
+            for user in users:
+                user.unsettled -= 1
+            self._evict()
 
     def drop_partitions(self, partitions: Iterable[int]) -> None:
         """Forget all users of partitions that were taken away or given anew."""
@@ -69,3 +83,8 @@ class StateCache:
             stale = [user_id for user_id, user in self._users.items() if user.tenure != self._tenure[user.partition]]
             for user_id in stale:
                 del self._users[user_id]
+
+    def _evict(self) -> None:
+        """Forget the least recently used, down to the capacity or to the first that must stay."""
+        while len(self._users) > self._capacity and not next(iter(self._users.values())).unsettled:
+            self._users.popitem(last=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +14,7 @@ from feature_repo.online import ItemFeatureRow, OnlineFeatures
 from scorer.item_text import item_text
 from scorer.text_encoder import TextEncoder
 from streams.catalogue import Catalogue, encode_record
+from streams.fence import Stamps
 from streams.lists import ListRules, list_id, popular_list
 from streams.messages import refused
 from streams.metrics import Metrics
@@ -41,12 +41,13 @@ class CatalogueFlow:
         store: Store,
         produce: Produce,
         patience: Patience,
+        stamps: Stamps,
         metrics: Metrics,
         rules: ListRules,
     ) -> None:
         self._text_encoder, self._catalogue, self._popularity = text_encoder, catalogue, popularity
         self._online, self._store, self._produce, self._patience = online, store, produce, patience
-        self._metrics, self._rules = metrics, rules
+        self._stamps, self._metrics, self._rules = stamps, metrics, rules
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
         self._everything = True
 
@@ -89,8 +90,8 @@ class CatalogueFlow:
         """
         await asyncio.get_running_loop().run_in_executor(self._threads, self._publish, owned)
 
-    def partitions_changed(self) -> None:
-        """Write all owned items next time: what the former owner had not yet written is not known."""
+    def publish_everything(self) -> None:
+        """Write all owned items next time: what a former owner or a killed Cassandra did not keep is not known."""
         self._everything = True
 
     def close(self) -> None:
@@ -116,8 +117,8 @@ class CatalogueFlow:
         touched |= self._catalogue.changed()
         self._metrics.items.set(len(self._catalogue))
         now_ms = self._popularity.now_ms
-        # By the clock, not by event time: an item may change twice between two events.
-        write_us = time.time_ns() // 1000
+        # Not event time: an item may change twice between two events.
+        write_us = self._stamps.next_us()
         rows = []
         for item_id in sorted(touched):
             item = self._catalogue.item(item_id)
@@ -130,5 +131,6 @@ class CatalogueFlow:
         if 0 in owned and touched:
             with self._catalogue.held():
                 popular = popular_list(self._catalogue, self._popularity.scores(self._catalogue), now_ms, self._rules)
-            name = list_id("", POPULAR_SCENE, now_ms)
-            self._patience.until_available(partial(self._store.write_item_list, POPULAR_SCENE, "", name, popular))
+            name = list_id("", POPULAR_SCENE, write_us, {})
+            write = partial(self._store.write_item_list, POPULAR_SCENE, "", name, popular, write_us)
+            self._patience.until_available(write)

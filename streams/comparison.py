@@ -1,14 +1,12 @@
 """Users of a running system in; each feature that Feast serves of them, beside a recompute from the topics, out.
 
 The users' events are read back and run through the same `update` and `features`. It is exact while workers run, because
-what is stored says how far it has come: the state carries the offsets it has taken in, and the list, written together
-with the features, the logical clock of that moment. A difference counts once it was seen twice with nothing written
-in between.
+the state, written together with the features, carries the offsets it has taken in. A difference counts once it was seen
+twice with nothing written in between.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -75,8 +73,7 @@ class Served:
 
     state: UserState
     state_us: int
-    list_us: int | None
-    written_at_ms: int
+    listed_at_ms: int | None
     features: FeatureValues
 
 
@@ -85,7 +82,8 @@ class Comparison:
 
     def __init__(self, settings: Settings, store: Store, online: OnlineFeatures, user_ids: Sequence[str]) -> None:
         self._settings, self._store, self._online, self._user_ids = settings, store, online, user_ids
-        self._epoch_us = int(store.session.execute("SELECT epoch_us FROM stream_epochs").one().epoch_us)
+        select = f"SELECT epoch_us FROM {settings.keyspace}.stream_epochs"
+        self._epoch_us = int(store.session.execute(select).one().epoch_us)
         self._committed: dict[TopicPartition, int] = {}
         partitions = {
             int(source.rpartition("-")[2])
@@ -131,8 +129,7 @@ class Comparison:
         """Read what is stored of these users; whoever has no state is left out."""
         session = self._store.session
         select = session.prepare(
-            "SELECT list_id, written_at_ms, WRITETIME(list_id) AS write_us FROM recommendations "
-            "WHERE user_id = ? AND scene = ?"
+            f"SELECT written_at_ms FROM {self._settings.keyspace}.recommendations WHERE user_id = ? AND scene = ?"
         )
         rows = execute_concurrent_with_args(session, select, [(user_id, SCENE) for user_id in user_ids])
         lists = {user_id: result.one() for user_id, (_, result) in zip(user_ids, rows, strict=True)}
@@ -144,8 +141,7 @@ class Comparison:
             user_id: Served(
                 decode_state(stored.state),
                 stored.write_us,
-                lists[user_id].write_us if lists[user_id] else None,
-                lists[user_id].written_at_ms if lists[user_id] else 0,
+                lists[user_id].written_at_ms if lists[user_id] else None,
                 features[user_id],
             )
             for user_id, stored in self._store.read_states(user_ids).items()
@@ -153,48 +149,30 @@ class Comparison:
 
     def _compare(self, user_id: str, served: Served) -> Outcome:
         """Say why this user cannot be compared (now), or what is served and recomputed by feature."""
-        if served.list_us is None:
+        if served.listed_at_ms is None:
             return "without a list yet"
-        if served.state_us < self._epoch_us or served.list_us < self._epoch_us:
+        if served.state_us < self._epoch_us:
             return "of topics that were made again"
-        if all(value is None for value in served.features.values()) and self._expired(served):
+        if all(value is None for value in served.features.values()) and self._expired(served.listed_at_ms):
             return "expired"
         past = self.pasts.users[user_id]
-        last_shown = self._last_shown(served)
-        if last_shown is None:
-            return MOVING
         then = UserState()
         for event, position in past.events:
-            if self._taken_in(position, served, last_shown):
+            if self._taken_in(position, served.state):
                 sentiment = past.sentiments.get(event.event_id)
                 if isinstance(event, Review) and sentiment is None:
                     return "with deleted scores"
                 update(then, event, position, sentiment)
         if self._lacks_events(served, then):
             return "with deleted events"
-        self._shelf.as_of_ms = served.written_at_ms - SETTLED_MS
+        self._shelf.as_of_ms = served.listed_at_ms - SETTLED_MS
         return {name: (served.features[name], value) for name, value in recompute(then, self._shelf).items()}
 
-    def _last_shown(self, served: Served) -> float | None:
-        """Offset of the last impression in the features; None when the state is not as far as the list.
-
-        An impression moves the state, and neither list nor features: how far they are, the list's clock tells.
-        """
-        offsets, clock = served.state.offsets, (served.list_us or 0) - self._epoch_us
-        if clock == served.state.logical_clock():
-            return math.inf
-        shown = [source for source in offsets if source.startswith("impressions-")]
-        if clock > served.state.logical_clock() or len(shown) > 1:
-            return None
-        return clock - sum(offset + 1 for source, offset in offsets.items() if source not in shown) - 1
-
-    def _taken_in(self, position: Position, served: Served, last_shown: float) -> bool:
+    def _taken_in(self, position: Position, state: UserState) -> bool:
         """Whether the features must know a record."""
         if position in self.pasts.refused:
             return False
-        taken = position.offset <= served.state.offsets.get(f"{position.topic}-{position.partition}", -1)
-        if position.topic == "impressions":
-            return taken and position.offset <= last_shown
+        taken = position.offset <= state.offsets.get(f"{position.topic}-{position.partition}", -1)
         # What was committed and is in no state has been lost: then the features differ, as they should.
         return taken or position.offset < self._committed.get(TopicPartition(position.topic, position.partition), 0)
 
@@ -203,10 +181,10 @@ class Comparison:
         if served.state.first_ms < then.first_ms or not then.first_ms:
             return True
         gone = any(f"{topic}-{partition}" in served.state.offsets for topic, partition in self.pasts.deleted)
-        return gone and _without_impressions(served.state) != _without_impressions(then)
+        return gone and served.state.totals != then.totals
 
-    def _expired(self, served: Served) -> bool:
-        return time.time() - served.written_at_ms / 1000 > online_config(self._settings).ttl_s
+    def _expired(self, listed_at_ms: int) -> bool:
+        return time.time() - listed_at_ms / 1000 > online_config(self._settings).ttl_s
 
     def _note(self, user_id: str, outcome: Outcome) -> None:
         if isinstance(outcome, str):
@@ -232,8 +210,3 @@ def recompute(state: UserState, shelf: Shelf) -> dict[str, float | str]:
 
 def _differing(outcome: Mapping[str, Difference]) -> bool:
     return any(served != recomputed for served, recomputed in outcome.values())
-
-
-def _without_impressions(state: UserState) -> tuple[int, ...]:
-    totals = state.totals
-    return (totals.clicks, totals.adds, totals.removes, totals.purchases, totals.returns, totals.reviews)

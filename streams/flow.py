@@ -1,40 +1,47 @@
-"""One micro-batch, from events to lists: records in; scores, features, lists and states written out.
+"""One micro-batch, from events to lists: records in; messages for Kafka and rows for Cassandra out, then written.
 
-Read `Flow.process` from top to bottom: decode, sentiment, state, features, scores, lists, writes. Its order makes a
-crash at any point repeat work, and never lose or double an effect: everything others read is written before the state
-that remembers having done so, and the caller acknowledges the records only when `process` has returned.
+Read `Flow.prepare` from top to bottom: decode, sentiment, state, features, scores, lists, outputs. `Flow.write` then
+makes a crash at any point repeat work, and never lose or double an effect: messages are acknowledged by Kafka before
+the rows that remember having sent them are written, and a user's rows (state, list, features) are written together or
+not at all. The caller acknowledges the records only when those rows are durable.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from cassandra.query import BatchStatement
 
 from feature_repo.events import DecodeError, Event, Review, decode_event
-from feature_repo.features import FeatureRow, features
-from feature_repo.online import OnlineFeatures, UserFeatureRow
-from feature_repo.state import Outcome, Position, UserState, decode_state, encode_state, update
+from feature_repo.features import features
+from feature_repo.online import OnlineFeatures
+from feature_repo.state import Outcome, Position, UserState, decode_state, update
 from scorer.recommender import Recommender
 from scorer.sentiment import Sentiment
 from streams import topics
 from streams.cache import CachedUser, StateCache
 from streams.catalogue import Catalogue
+from streams.fence import Stamps
 from streams.lists import SCENE, ListRules, build_lists, list_id
-from streams.messages import ListNotice, for_user, propensity_score, refused, sentiment_score
+from streams.messages import for_user, refused, sentiment_score
 from streams.metrics import Metrics
+from streams.outputs import User, feature_row, messages, recommendation_list, stored_state
 from streams.popularity import Popularity
 from streams.records import Message, Produce, Record
 from streams.settings import Settings
-from streams.store import RecommendationList, RecommendedItem, Store, StoredState
-from streams.triggers import PropensityRule, Trigger, TriggerMemory, decode_memory, encode_memory
+from streams.store import RecommendationList, Store, UserWrite
+from streams.triggers import PropensityRule, TriggerMemory, decode_memory
 from streams.waiting import Patience
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -55,34 +62,13 @@ class _Decoded:
 
 
 @dataclass
-class _User:
-    """A user touched by the batch: state and trigger memory, the last event, and what comes of it.
-
-    ``moved``: the state took in a new offset; ``listed``: by an event that refreshes the list.
-    """
-
-    user_id: str
-    cached: CachedUser
-    caused_by: str = ""
-    moved: bool = False
-    listed: bool = False
-    features: FeatureRow | None = None
-    propensity: float = 0.0
-    items: tuple[RecommendedItem, ...] = ()
-    trigger: Trigger | None = None
-
-    @property
-    def state(self) -> UserState:
-        return self.cached.state
-
-
-@dataclass
-class _Batch:
-    """What is being done with one micro-batch."""
+class Batch:
+    """One micro-batch: what it touches while it is prepared, and then what is to be written."""
 
     decoded: list[_Decoded] = field(default_factory=list)
-    users: dict[str, _User] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
+    rows: list[BatchStatement] = field(default_factory=list)
 
 
 class Flow:
@@ -98,11 +84,14 @@ class Flow:
         popularity: Popularity,
         produce: Produce,
         metrics: Metrics,
+        patience: Patience,
+        stamps: Stamps,
         epoch_us: int,
     ) -> None:
         self._store, self._online, self._models = store, online, models
         self._catalogue, self._popularity = catalogue, popularity
         self._produce, self._metrics = produce, metrics
+        self._patience, self._stamps = patience, stamps
         self._epoch_us = epoch_us
         self.rules = ListRules(settings.list_size, settings.category_share)
         self._rule = PropensityRule(
@@ -110,38 +99,35 @@ class Flow:
         )
         self._high, self._medium = settings.propensity_threshold, settings.propensity_rearm
         self.cache = StateCache(settings.cached_users)
-        self.patience = Patience()
         # Models and ranking in one thread keep the event loop free for heartbeats; stores wait in others.
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._writers = ThreadPoolExecutor(2, thread_name_prefix="write")
 
-    async def process(self, records: Sequence[Record]) -> None:
-        """Bring a micro-batch to its end: when this returns, every effect of it is written."""
-        started = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        self._metrics.batch.observe(len(records))
-        batch = _Batch()
+    async def prepare(self, records: Sequence[Record]) -> Batch:
+        """Bring a micro-batch to the point where nothing is left but to write."""
+        return await asyncio.get_running_loop().run_in_executor(self._compute, self._prepare, records)
 
-        with self._stage("decode"):
-            self._decode(records, batch)
-        with self._stage("sentiment"):
-            await loop.run_in_executor(self._compute, self._score_reviews, batch)
-        with self._stage("read states"):
-            await loop.run_in_executor(self._writers, self._read_states, batch)
-        with self._stage("update"):
-            self._update(batch)
-        with self._stage("score and rank"):
-            await loop.run_in_executor(self._compute, self._score_and_rank, batch)
-        with self._stage("write outputs"):
-            self._compose_messages(batch)
-            await asyncio.gather(
-                self._produce(batch.messages),
-                loop.run_in_executor(self._writers, self._write_lists, batch),
-                loop.run_in_executor(self._writers, self._write_features, batch),
-            )
-        with self._stage("write states"):
-            await loop.run_in_executor(self._writers, self._write_states, batch)
-        self._metrics.stage.labels("whole batch").observe(time.perf_counter() - started)
+    async def write(self, batch: Batch) -> None:
+        """Write what `prepare` has made; when this returns, everyone can read it."""
+        with self._stage("produce"):
+            await self._produce(batch.messages)
+        with self._stage("write rows"):
+            await self.write_rows(batch)
+        self._observe_freshness(batch)
+        self._metrics.lists.inc(sum(user.listed for user in batch.users.values()))
+
+    async def write_rows(self, batch: Batch) -> None:
+        """Write a batch's rows; writing them again changes nothing."""
+        await self.ask(partial(self._store.write, batch.rows))
+
+    def settled(self, batch: Batch) -> None:
+        """Let the cache know that a batch's rows are durable, so that its users may be forgotten."""
+        self.cache.settle([user.cached for user in batch.users.values()])
+
+    async def ask(self, call: Callable[[], Result]) -> Result:
+        """Call Cassandra in a thread, again and again until it answers."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writers, self._patience.until_available, call)
 
     async def refresh_catalogue(self) -> None:
         """Put newly read items to use, for a worker whose users are silent."""
@@ -149,24 +135,42 @@ class Flow:
 
     def close(self) -> None:
         """Let go of the threads; a wait for Cassandra ends with `streams.waiting.Stopped`."""
-        self.patience.stop()
+        self._patience.stop()
         self._compute.shutdown(wait=False, cancel_futures=True)
         self._writers.shutdown(wait=False, cancel_futures=True)
 
-    def _decode(self, records: Sequence[Record], batch: _Batch) -> None:
+    def _prepare(self, records: Sequence[Record]) -> Batch:
+        self._metrics.batch.observe(len(records))
+        batch = Batch()
+        with self._stage("decode"):
+            self._decode(records, batch)
+        with self._stage("sentiment"):
+            self._score_reviews(batch)
+        with self._stage("read states"):
+            self._read_states(batch)
+        with self._stage("update"):
+            self._update(batch)
+        with self._stage("score and rank"):
+            self._score_and_rank(batch)
+        with self._stage("compose"):
+            self._compose(batch)
+        return batch
+
+    def _decode(self, records: Sequence[Record], batch: Batch) -> None:
         for record in records:
             try:
                 decoded = decode_event(record.topic, record.key, record.value, record.appended_at_ms)
             except DecodeError as error:
                 batch.messages.append(refused(record, error))
                 self._metrics.events.labels(record.topic, "dead_letter").inc()
-                self._metrics.dead_letters.labels(record.topic, error.field).inc()
+                # Without the place in a list, of which a sender could make any number.
+                self._metrics.dead_letters.labels(record.topic, error.field.partition("[")[0]).inc()
                 continue
             if decoded.clamped:
                 self._metrics.clamped.inc()
             batch.decoded.append(_Decoded(decoded.event, record))
 
-    def _score_reviews(self, batch: _Batch) -> None:
+    def _score_reviews(self, batch: Batch) -> None:
         reviews = [(d, d.event) for d in batch.decoded if isinstance(d.event, Review)]
         if not reviews:
             return
@@ -175,9 +179,9 @@ class Flow:
         for (decoded, event), value, label in zip(reviews, scored.score.tolist(), scored.labels, strict=True):
             decoded.sentiment = value
             score = sentiment_score(event, value, label, sentiment.version)
-            batch.messages.append(for_user(topics.SCORES, event.user_id, score))
+            batch.messages.append(for_user(topics.SCORES, event.user_id, decoded.record.partition, score))
 
-    def _read_states(self, batch: _Batch) -> None:
+    def _read_states(self, batch: Batch) -> None:
         partitions = {d.event.user_id: d.record.partition for d in batch.decoded}
         missing = []
         for user_id in partitions:
@@ -185,9 +189,9 @@ class Flow:
             if cached is None:
                 missing.append(user_id)
             else:
-                batch.users[user_id] = _User(user_id, cached)
+                batch.users[user_id] = User(user_id, cached)
         tenures = {user_id: self.cache.tenure(partitions[user_id]) for user_id in missing}
-        stored = self.patience.until_available(partial(self._store.read_states, missing)) if missing else {}
+        stored = self._patience.until_available(partial(self._store.read_states, missing)) if missing else {}
         for user_id in missing:
             state, memory = UserState(), TriggerMemory()
             row = stored.get(user_id)
@@ -196,9 +200,9 @@ class Flow:
                 if row.write_us < self._epoch_us:
                     # Offsets of topics that were deleted and made again mean nothing here.
                     state.offsets.clear()
-            batch.users[user_id] = _User(user_id, CachedUser(state, memory, partitions[user_id], tenures[user_id]))
+            batch.users[user_id] = User(user_id, CachedUser(state, memory, partitions[user_id], tenures[user_id]))
 
-    def _update(self, batch: _Batch) -> None:
+    def _update(self, batch: Batch) -> None:
         for decoded in batch.decoded:
             event, record = decoded.event, decoded.record
             user = batch.users[event.user_id]
@@ -208,23 +212,29 @@ class Flow:
             if outcome is Outcome.APPLIED:
                 self._popularity.count(event, position)
             self._metrics.events.labels(record.topic, outcome.name.lower()).inc()
-            if user.state.logical_clock() == clock:
-                # Delivered again: the state that knows this offset was written after the outputs it caused.
-                continue
-            user.moved = True
-            if record.topic != "impressions":
+            # Delivered again, an event moves nothing: the state that knows its offset was written together with the
+            # list it caused, and after the messages. Sent again by the shop, it moves the offset alone.
+            user.moved |= user.state.logical_clock() > clock
+            if outcome is Outcome.APPLIED and record.topic != "impressions":
                 # What was shown is remembered, but doesn't make a new list: lists would chase their own display.
                 user.caused_by = event.event_id
                 user.listed = True
+        for user in batch.users.values():
+            self.cache.put(user.user_id, user.cached)
+        self._metrics.cached_users.set(len(self.cache))
 
-    def _score_and_rank(self, batch: _Batch) -> None:
-        users = [user for user in batch.users.values() if user.listed]
-        if not users:
+    def _score_and_rank(self, batch: Batch) -> None:
+        moved = [user for user in batch.users.values() if user.moved]
+        if not moved:
             return
         self._catalogue.refresh()
-        for user in users:
+        for user in moved:
             user.features = features(user.state, user.state.newest_ms, self._catalogue)
-        numbers = np.stack([user.features.numbers for user in users if user.features])  # [B, F]
+        listed = [(user, user.features) for user in moved if user.listed and user.features is not None]
+        if not listed:
+            return
+        users = [user for user, _ in listed]
+        numbers = np.stack([row.numbers for _, row in listed])  # [B, F]
         recommender = self._models.recommender
         scores = recommender.score(
             recommender.encode([user.state.history for user in users], numbers, self._catalogue.table)
@@ -242,72 +252,27 @@ class Flow:
                 user.cached.memory, user.user_id, user.propensity, user.state.newest_ms, user.caused_by
             )
 
-    def _compose_messages(self, batch: _Batch) -> None:
+    def _compose(self, batch: Batch) -> None:
+        """Make messages and rows now: later batches move the states on that these are made from."""
         version = self._models.recommender.version
-        for user in batch.users.values():
-            if user.features is None:
-                continue
-            label = self._label(user.propensity)
-            score = propensity_score(
-                user.user_id, user.propensity, label, version, user.caused_by, user.state.newest_ms, user.features
-            )
-            notice = ListNotice(user.user_id, SCENE, self._list_id(user), user.caused_by)
-            batch.messages.append(for_user(topics.SCORES, user.user_id, score))
-            batch.messages.append(for_user(topics.RECOMMENDATIONS, user.user_id, notice))
-            if user.trigger is not None:
-                batch.messages.append(for_user(topics.TRIGGERS, user.user_id, user.trigger))
-                self._metrics.triggers.labels(user.trigger.rule).inc()
+        now_ms, write_us = time.time_ns() // 1_000_000, self._stamps.next_us()
+        moved = [(user, user.features) for user in batch.users.values() if user.features is not None]
+        lists: dict[str, RecommendationList] = {}
+        for user, row in moved:
+            if user.listed:
+                name = list_id(user.user_id, SCENE, self._epoch_us, user.state.offsets)
+                lists[user.user_id] = recommendation_list(user, name, version, now_ms)
+                batch.messages.extend(messages(user, row, name, version, self._label(user.propensity)))
+                if user.trigger is not None:
+                    self._metrics.triggers.labels(user.trigger.rule).inc()
         batch.messages.extend(Message(topics.ITEM_COUNTS, key, value) for key, value in self._popularity.unpublished())
+        rows = self._online.bind_users([feature_row(user, row, write_us) for user, row in moved])
+        batch.rows = self._store.bind_users(
+            UserWrite(stored_state(user, write_us), row, lists.get(user.user_id))
+            for (user, _), row in zip(moved, rows, strict=True)
+        )
 
-    def _write_lists(self, batch: _Batch) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        lists = [
-            (
-                RecommendationList(
-                    user_id=user.user_id,
-                    scene=SCENE,
-                    list_id=self._list_id(user),
-                    items=user.items,
-                    caused_by=user.caused_by,
-                    event_at_ms=user.state.newest_ms,
-                    written_at_ms=now_ms,
-                    model_version=self._models.recommender.version,
-                ),
-                self._write_us(user),
-            )
-            for user in batch.users.values()
-            if user.listed
-        ]
-        self.patience.until_available(partial(self._store.write_lists, lists))
-        self._metrics.lists.inc(len(lists))
-        self._observe_freshness(batch)
-
-    def _write_features(self, batch: _Batch) -> None:
-        rows = [
-            UserFeatureRow(user.user_id, user.features, user.state.newest_ms, self._write_us(user))
-            for user in batch.users.values()
-            if user.features is not None
-        ]
-        if rows:
-            self.patience.until_available(partial(self._online.write_users, rows))
-
-    def _write_states(self, batch: _Batch) -> None:
-        states = [
-            StoredState(
-                user.user_id,
-                encode_state(user.state),
-                encode_memory(user.cached.memory),
-                self._write_us(user),
-            )
-            for user in batch.users.values()
-            if user.moved
-        ]
-        self.patience.until_available(partial(self._store.write_states, states))
-        for user in batch.users.values():
-            self.cache.put(user.user_id, user.cached)
-        self._metrics.cached_users.set(len(self.cache))
-
-    def _observe_freshness(self, batch: _Batch) -> None:
+    def _observe_freshness(self, batch: Batch) -> None:
         now_ms = time.time_ns() / 1_000_000
         for decoded in batch.decoded:
             if batch.users[decoded.event.user_id].listed:
@@ -317,12 +282,6 @@ class Flow:
         if propensity >= self._high:
             return "high"
         return "medium" if propensity >= self._medium else "low"
-
-    def _list_id(self, user: _User) -> str:
-        return list_id(user.user_id, SCENE, self._write_us(user))
-
-    def _write_us(self, user: _User) -> int:
-        return self._epoch_us + user.state.logical_clock()
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,9 +84,13 @@ def build_lists(
     return lists
 
 
-def list_id(user_id: str, scene: str, clock: int) -> str:
-    """Name a list by what it was made from, so that a repeated build of it has the same name."""
-    return hashlib.blake2b(f"{user_id}\0{scene}\0{clock}".encode(), digest_size=12).hexdigest()
+def list_id(user_id: str, scene: str, epoch_us: int, offsets: Mapping[str, int]) -> str:
+    """Name a list by what it was made from, so that a repeated build of it has the same name.
+
+    That is the user's last offset in each topic and partition, in one incarnation of the topics.
+    """
+    taken_in = ",".join(f"{source}:{offset}" for source, offset in sorted(offsets.items()))
+    return hashlib.blake2b(f"{user_id}\0{scene}\0{epoch_us}\0{taken_in}".encode(), digest_size=12).hexdigest()
 
 
 def popular_list(

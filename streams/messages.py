@@ -66,9 +66,9 @@ def refused(record: Record, error: DecodeError) -> Message:
     return Message(DEAD_LETTERS, record.key, msgspec.json.encode(letter))
 
 
-def for_user(topic: str, user_id: str, value: msgspec.Struct) -> Message:
-    """Message about a user, in the user's partition."""
-    return Message(topic, user_id.encode(), msgspec.json.encode(value))
+def for_user(topic: str, user_id: str, partition: int, value: msgspec.Struct) -> Message:
+    """Message about a user, in the partition that the user's events came from."""
+    return Message(topic, user_id.encode(), msgspec.json.encode(value), partition)
 
 
 def sentiment_score(review: Review, value: float, label: str, model_version: str) -> Score:

@@ -96,7 +96,7 @@ def parity(settings: Settings, sample: int, seed: int, progress: Progress = lamb
 def sample_users(store: Store, sample: int, seed: int) -> list[str]:
     """Users that follow a random token: tokens are hashes, so neighbours have nothing in common but that."""
     start = FIRST_TOKEN + random.Random(seed).randrange(TOKENS)
-    select = "SELECT user_id FROM user_state WHERE token(user_id) {} %s LIMIT %s"
+    select = f"SELECT user_id FROM {store.keyspace}.user_state WHERE token(user_id) {{}} %s LIMIT %s"
     rows = list(store.session.execute(select.format(">="), (start, sample)))
     if len(rows) < sample:
         rows += store.session.execute(select.format("<"), (start, sample - len(rows)))

@@ -24,11 +24,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Message:
-    """What the flow wants appended to an output topic."""
+    """What the flow wants appended to an output topic, in a partition of its choice or in that of the key."""
 
     topic: str
     key: bytes | None
     value: bytes | None
+    partition: int | None = None
 
 
 Produce = Callable[[Sequence[Message]], Awaitable[None]]

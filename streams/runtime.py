@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +19,8 @@ from scorer.text_encoder import TextEncoder
 from streams.catalogue import Catalogue
 from streams.catalogue_flow import CatalogueFlow
 from streams.compacted import CompactedTopic
+from streams.durability import Durability
+from streams.fence import FenceError, Fences, Stamps
 from streams.flow import Flow, Models
 from streams.lag import GroupLag
 from streams.metrics import Metrics
@@ -25,6 +29,7 @@ from streams.records import Produce
 from streams.settings import Settings
 from streams.store import Store
 from streams.topics import CATALOGUE, ITEM_COUNTS, ITEMS, USER_TOPICS, create_topics
+from streams.waiting import Patience
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +57,25 @@ class Runtime:
         online: OnlineFeatures,
         models: Models,
         text_encoder: TextEncoder,
+        durability: Durability,
+        fences: Fences,
         epoch_us: int,
     ) -> None:
         self.settings, self.store, self.online, self.models = settings, store, online, models
         self.metrics = Metrics()
         self.catalogue = Catalogue(models.recommender, text_encoder.weights_sha256)
         self.popularity = Popularity()
+        self.durability = durability
+        self._fences = fences
         self._text_encoder = text_encoder
         self._epoch_us = epoch_us
         self._readers: list[CompactedTopic] = []
+        self.stopped = False
+        self._patience = Patience()
+        self._stamps = Stamps()
+        self._drawing: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
+        self._states_current = False
         self._counts_current = False
         self._catalogue_current = False
         self.flow: Flow
@@ -73,7 +87,7 @@ class Runtime:
 
         Raises
         ------
-        TopicError, StoreError, BundleError, DeviceError, ModelsDisagree
+        TopicError, StoreError, FenceError, BundleError, DeviceError, ModelsDisagree
             With what failed, what was seen, what was expected and what to do.
         """
         topic_ids = create_topics(settings)
@@ -90,7 +104,10 @@ class Runtime:
                 "train the recommender again, or publish the encoder it was trained with"
             )
         fingerprint = hashlib.sha256(" ".join(topic_ids[name] for name in USER_TOPICS).encode()).hexdigest()
-        runtime = cls(settings, store, online, models, text_encoder, store.epoch_us(fingerprint))
+        durability = Durability(store.session, settings.replication_factor)
+        fences = Fences(store.session, settings.keyspace)
+        epoch_us = fences.epoch_us(fingerprint)
+        runtime = cls(settings, store, online, models, text_encoder, durability, fences, epoch_us)
         recommender.warm_up(runtime.catalogue.table)
         for name, model in runtime.all_models().items():
             runtime.metrics.model.labels(name, model.version, model.provider).set(1)
@@ -107,6 +124,8 @@ class Runtime:
             self.popularity,
             produce,
             self.metrics,
+            self._patience,
+            self._stamps,
             self._epoch_us,
         )
         self.catalogue_flow = CatalogueFlow(
@@ -116,7 +135,8 @@ class Runtime:
             self.online,
             self.store,
             produce,
-            self.flow.patience,
+            self._patience,
+            self._stamps,
             self.metrics,
             self.flow.rules,
         )
@@ -137,9 +157,28 @@ class Runtime:
         """Return when the flows are there; items may be processed."""
         await self._started.wait()
 
+    async def fenced(self) -> None:
+        """Return when this worker's writes are newer than those of its partitions' former owners.
+
+        Raises
+        ------
+        FenceError
+            When that took so long that the partitions may have gone to another worker meanwhile.
+        """
+        await self._started.wait()
+        while self._drawing is not None:
+            drawing = self._drawing
+            await drawing
+            if self._drawing is drawing:
+                self._drawing = None
+
     async def ready(self) -> None:
         """Return when events may be processed: at once, but after a start or a change of partitions."""
-        await self._started.wait()
+        await self.fenced()
+        if not self._states_current:
+            # What this worker's own former process wrote last must be on disk, or lost, before it is built upon.
+            await asyncio.sleep(self.durability.predecessor_s())
+            self._states_current = True
         if not self._counts_current:
             # Whoever had these partitions before has published their counts; have them before counting on.
             self._counts_current = True
@@ -171,20 +210,40 @@ class Runtime:
             "text-encoder": self._text_encoder,
         }
 
+    def partitions_assigned(self) -> None:
+        """Draw a fence, on the event loop's next occasion."""
+        self._drawing = asyncio.get_running_loop().create_task(self._draw_fence(time.monotonic()))
+
+    def cassandra_lost_rows(self) -> None:
+        """Make good what is not kept for rewriting: the fence, and the items' rows."""
+        self.partitions_assigned()
+        self.catalogue_flow.publish_everything()
+
+    async def _draw_fence(self, assigned_s: float) -> None:
+        draw = partial(self._fences.next_fence_us, self._stamps.newest_us)
+        loop = asyncio.get_running_loop()
+        self._stamps.renew(await loop.run_in_executor(None, self._patience.until_available, draw))
+        took_s = time.monotonic() - assigned_s
+        if took_s > self.settings.session_timeout_s / 2:
+            raise FenceError(
+                f"drawing a fence after a change of partitions took {took_s:.1f} s, expected at most half the session, "
+                f"{self.settings.session_timeout_s / 2:.1f} s: another worker may have drawn one since; starting again"
+            )
+
     def partitions_changed(self, partitions: Iterable[int]) -> None:
         """Forget what was read under the former ownership of these partitions of the user topics."""
         self._counts_current = False
         if self._started.is_set():
             self.flow.cache.drop_partitions(partitions)
-            self.catalogue_flow.partitions_changed()
+            self.catalogue_flow.publish_everything()
 
     def give_up_waiting(self) -> None:
         """End waits for Cassandra, so that a stop doesn't last as long as an outage."""
-        if self._started.is_set():
-            self.flow.patience.stop()
+        self._patience.stop()
 
     async def stop(self) -> None:
         """Stop readers and threads, and close the stores."""
+        self.stopped = True
         for reader in self._readers:
             await reader.stop()
         if self._started.is_set():

@@ -1,7 +1,9 @@
 """The Cassandra tables of the flow: states and lists in, rows out; and back.
 
-Every write of a user carries that user's logical clock as its timestamp, so a late writer loses, however slow it
-was. Calls block: the flow makes them from a thread.
+Every write of a user carries a timestamp above the fence that its worker drew when it was given the partition
+(`streams.fence`), so a former owner that is late loses, however slow it was. State, list and features of a user share
+their partition key, so they are written in one batch that becomes one mutation: all of it is there, or none. Calls
+block: the flow makes them from a thread.
 """
 
 from __future__ import annotations
@@ -10,11 +12,11 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cassandra import ConsistencyLevel, DriverException
 from cassandra.cluster import NoHostAvailable, ResultSet, Session
-from cassandra.query import PreparedStatement
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement, Statement
 
 from feature_repo.cassandra_cluster import connect, split_addresses
 from streams.settings import Settings
@@ -45,18 +47,19 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS {keyspace}.user_state (
          user_id text PRIMARY KEY, state blob, triggers blob)
        WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}""",
-    # One row: which incarnation of the topics the offsets inside the states belong to.
+    # One row: which incarnation of the topics the offsets inside the states belong to, and the newest fence.
     """CREATE TABLE IF NOT EXISTS {keyspace}.stream_epochs (
-         topics text PRIMARY KEY, topic_ids text, epoch_us bigint)""",
+         topics text PRIMARY KEY, topic_ids text, epoch_us bigint, fence_us bigint)""",
 )
 
-READ_STATE = "SELECT state, triggers, WRITETIME(state) AS write_us FROM user_state WHERE user_id = ?"
-WRITE_STATE = "INSERT INTO user_state (user_id, state, triggers) VALUES (?, ?, ?) USING TIMESTAMP ?"
-READ_LIST = "SELECT * FROM recommendations WHERE user_id = ? AND scene = ?"
-WRITE_LIST = """INSERT INTO recommendations (user_id, scene, list_id, items, caused_by, event_at_ms, written_at_ms,
-    model_version, experiment_arm) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
-READ_ITEM_LIST = "SELECT * FROM item_lists WHERE scene = ? AND key = ?"
-WRITE_ITEM_LIST = "INSERT INTO item_lists (scene, key, list_id, items, written_at_ms) VALUES (?, ?, ?, ?, ?)"
+READ_STATE = "SELECT state, triggers, WRITETIME(state) AS write_us FROM {keyspace}.user_state WHERE user_id = ?"
+WRITE_STATE = "INSERT INTO {keyspace}.user_state (user_id, state, triggers) VALUES (?, ?, ?) USING TIMESTAMP ?"
+READ_LIST = "SELECT * FROM {keyspace}.recommendations WHERE user_id = ? AND scene = ?"
+WRITE_LIST = """INSERT INTO {keyspace}.recommendations (user_id, scene, list_id, items, caused_by, event_at_ms,
+    written_at_ms, model_version, experiment_arm) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
+READ_ITEM_LIST = "SELECT * FROM {keyspace}.item_lists WHERE scene = ? AND key = ?"
+WRITE_ITEM_LIST = """INSERT INTO {keyspace}.item_lists (scene, key, list_id, items, written_at_ms)
+    VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"""
 
 
 class StoreError(RuntimeError):
@@ -101,6 +104,18 @@ class StoredState:
     """Timestamp of the write, microseconds."""
 
 
+@dataclass(frozen=True)
+class UserWrite:
+    """What a batch of events leaves behind of one user, under the timestamp of the state.
+
+    ``features`` is a statement of the feature store; ``recommended`` is None when no event was to renew the list.
+    """
+
+    state: StoredState
+    features: BoundStatement
+    recommended: RecommendationList | None = None
+
+
 class Store:
     """Reads and writes of the flow's tables through one session with prepared statements."""
 
@@ -110,7 +125,7 @@ class Store:
             self._session.execute(
                 statement.format(keyspace=settings.keyspace, replication_factor=settings.replication_factor)
             )
-        self._session.set_keyspace(settings.keyspace)
+        self.keyspace = settings.keyspace
         prepare = self._prepare
         self._read_state, self._write_state = prepare(READ_STATE), prepare(WRITE_STATE)
         self._read_list, self._write_list = prepare(READ_LIST), prepare(WRITE_LIST)
@@ -123,7 +138,7 @@ class Store:
 
     def read_states(self, user_ids: Sequence[str]) -> dict[str, StoredState]:
         """States of the users that have one, read side by side."""
-        rows = self._all(self._read_state, [(user_id,) for user_id in user_ids])
+        rows = self._all([self._read_state.bind((user_id,)) for user_id in user_ids])
         return {
             user_id: StoredState(user_id, row.state, row.triggers or b"", row.write_us)
             for user_id, result in zip(user_ids, rows, strict=True)
@@ -131,15 +146,24 @@ class Store:
             if row.state is not None
         }
 
-    def write_states(self, states: Iterable[StoredState]) -> None:
-        """Write states, each under its own timestamp."""
-        self._all(self._write_state, [(s.user_id, s.state, s.triggers, s.write_us) for s in states])
+    def bind_users(self, writes: Iterable[UserWrite]) -> list[BatchStatement]:
+        """One single-partition batch for each user, for `write`."""
+        return [self._bind_user(write) for write in writes]
 
-    def write_lists(self, lists: Iterable[tuple[RecommendationList, int]]) -> None:
-        """Write lists, each with its write timestamp in microseconds."""
-        self._all(
-            self._write_list,
-            [
+    def write(self, batches: Sequence[BatchStatement]) -> None:
+        """Write batches side by side; writing them again changes nothing."""
+        self._all(batches)
+
+    def _bind_user(self, write: UserWrite) -> BatchStatement:
+        state, entry = write.state, write.recommended
+        # Unlogged: one partition, one mutation, so there is nothing for a batch log to keep together.
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
+        batch.is_idempotent = True
+        batch.add(self._write_state, (state.user_id, state.state, state.triggers, state.write_us))
+        batch.add(write.features)
+        if entry is not None:
+            batch.add(
+                self._write_list,
                 (
                     entry.user_id,
                     entry.scene,
@@ -150,11 +174,10 @@ class Store:
                     entry.written_at_ms,
                     entry.model_version,
                     entry.experiment_arm,
-                    write_us,
-                )
-                for entry, write_us in lists
-            ],
-        )
+                    state.write_us,
+                ),
+            )
+        return batch
 
     def read_list(self, user_id: str, scene: str = "home") -> RecommendationList | None:
         """The user's list in a scene, or None."""
@@ -173,62 +196,39 @@ class Store:
             experiment_arm=row.experiment_arm,
         )
 
-    def write_item_list(self, scene: str, key: str, list_id: str, items: Sequence[RecommendedItem]) -> None:
+    def write_item_list(
+        self, scene: str, key: str, list_id: str, items: Sequence[RecommendedItem], write_us: int
+    ) -> None:
         """Write a list that belongs to no user."""
-        self._session.execute(self._write_item_list, (scene, key, list_id, items, _now_ms()))
+        self._session.execute(
+            self._write_item_list, (scene, key, list_id, items, time.time_ns() // 1_000_000, write_us)
+        )
 
     def read_item_list(self, scene: str, key: str = "") -> tuple[RecommendedItem, ...]:
         """Items of a list that belongs to no user, empty when there is none."""
         row = self._session.execute(self._read_item_list, (scene, key)).one()
         return tuple(RecommendedItem(i.item_id, i.score, i.reason) for i in row.items) if row else ()
 
-    def epoch_us(self, topic_ids: str) -> int:
-        """Start of the write clock for this incarnation of the topics, microseconds since the epoch.
-
-        States remember offsets. A topic that was deleted and made again starts at offset 0, so its events would
-        look old and their writes would lose: a new incarnation gets a later start, and states of an earlier one
-        forget their offsets.
-        """
-        session = self._session
-        for _attempt in range(10):
-            row = session.execute("SELECT * FROM stream_epochs WHERE topics = 'users'").one()
-            if row is not None and row.topic_ids == topic_ids:
-                return int(row.epoch_us)
-            now_us = time.time_ns() // 1000
-            if row is None:
-                applied = session.execute(
-                    "INSERT INTO stream_epochs (topics, topic_ids, epoch_us) VALUES ('users', %s, %s) IF NOT EXISTS",
-                    (topic_ids, now_us),
-                )
-            else:
-                applied = session.execute(
-                    "UPDATE stream_epochs SET topic_ids = %s, epoch_us = %s WHERE topics = 'users' IF topic_ids = %s",
-                    (topic_ids, max(now_us, row.epoch_us + 1), row.topic_ids),
-                )
-            if applied.one()[0]:
-                continue
-        raise StoreError("stream_epochs: ten tries to agree on the topics' incarnation failed; start the worker again")
-
     def close(self) -> None:
         """End the session."""
         self._session.cluster.shutdown()
 
     def _prepare(self, statement: str) -> PreparedStatement:
-        prepared = self._session.prepare(statement)
+        prepared = self._session.prepare(statement.format(keyspace=self.keyspace))
         # Every write carries its own timestamp, so the driver may repeat it.
         prepared.is_idempotent = True
         prepared.consistency_level = ConsistencyLevel.LOCAL_QUORUM
         return prepared
 
-    def _all(self, statement: PreparedStatement, arguments: Sequence[tuple[Any, ...]]) -> list[ResultSet]:
-        """Execute a statement for all arguments side by side; the first failure is raised after all have ended.
+    def _all(self, statements: Sequence[Statement]) -> list[ResultSet]:
+        """Execute statements side by side; the first failure is raised after all have ended.
 
         Sent with execute_async and awaited: the driver's execute_concurrent does its work in callbacks on the event
         thread, at less than half the rate.
         """
         results: list[ResultSet] = []
-        waiting = iter(arguments)
-        while futures := [self._session.execute_async(statement, row) for row in islice(waiting, CONCURRENCY)]:
+        waiting = iter(statements)
+        while futures := [self._session.execute_async(statement) for statement in islice(waiting, CONCURRENCY)]:
             failures: list[Exception] = []
             for future in futures:
                 try:
@@ -249,7 +249,3 @@ def _open_session(settings: Settings) -> Session:
             f"Cassandra does not answer on {settings.cassandra}: {error}. Start it (`lastclick up`) or set "
             "LASTCLICK_CASSANDRA to a cluster that runs"
         ) from error
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

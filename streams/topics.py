@@ -109,10 +109,12 @@ def create_topics(settings: Settings) -> dict[str, str]:
         described = {topic["name"]: topic for topic in admin.describe_topics([t.name for t in TOPICS])}
     finally:
         admin.close()
-    counts = {name: len(described[name]["partitions"]) for name in (*USER_TOPICS, ITEMS, CATALOGUE)}
+    alike = (*USER_TOPICS, SCORES, TRIGGERS, RECOMMENDATIONS, ITEMS, CATALOGUE)
+    counts = {name: len(described[name]["partitions"]) for name in alike}
     if len(set(counts.values())) > 1:
         raise TopicError(
             f"partitions of the topics: saw {counts}, expected one number for all of them, because a user's "
-            "events must all reach one worker; add partitions to those that have fewer"
+            "events must all reach one worker, and what is said of them goes to the partition they came from; "
+            "add partitions to those that have fewer"
         )
     return {name: str(topic["topic_id"]) for name, topic in described.items()}

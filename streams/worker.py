@@ -55,6 +55,8 @@ def run(settings: Settings, instance: int) -> None:
     worker = faust.Worker(
         app, loglevel="WARN", redirect_stdouts=False, logging_config=logging_config(settings, instance)
     )
+    # Faust's terminal spinner turns with every debug message, and has them all made: a tenth of a worker's time.
+    worker.spinner = None
     try:
         worker.execute_from_commandline()
     finally:
@@ -66,6 +68,7 @@ def main() -> None:
     _die_with_parent()
     from scorer.bundle import BundleError
     from scorer.sessions import DeviceError
+    from streams.fence import FenceError
     from streams.runtime import ModelsDisagree
     from streams.store import StoreError
     from streams.topics import TopicError
@@ -75,7 +78,7 @@ def main() -> None:
         settings.logs.mkdir(parents=True, exist_ok=True)
         logging.config.dictConfig(logging_config(settings, instance))
         run(settings, instance)
-    except (SettingsError, TopicError, StoreError, BundleError, DeviceError, ModelsDisagree) as error:
+    except (SettingsError, TopicError, StoreError, FenceError, BundleError, DeviceError, ModelsDisagree) as error:
         # Another try cannot mend these: the supervisor passes the words on and gives up.
         sys.stderr.write(f"{error}\n")
         raise SystemExit(REFUSED) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -103,14 +104,13 @@ def test_feature_that_was_tampered_with_is_named(
 
 
 def write(online: OnlineFeatures, storefront: Storefront, values: FeatureValues, user_id: str, later_us: int) -> None:
-    """Write features of a user as a worker would, a little later by the logical clock."""
+    """Write features of a user as a worker would, a little later by its stamps."""
     (row,) = storefront.rows(
-        "SELECT event_at_ms, WRITETIME(list_id) AS write_us FROM {keyspace}.recommendations WHERE user_id = %s",
-        (user_id,),
+        "SELECT WRITETIME(state) AS write_us FROM {keyspace}.user_state WHERE user_id = %s", (user_id,)
     )
     numbers = np.array([values[name] for name in NUMERIC_NAMES], np.float32)
     features = FeatureRow(numbers, {name: str(values[name]) for name in TEXT_NAMES}, NUMERIC_NAMES)
-    online.write_users([UserFeatureRow(user_id, features, row.event_at_ms, row.write_us + later_us)])
+    online.write_users([UserFeatureRow(user_id, features, time.time_ns() // 1_000_000, row.write_us + later_us)])
 
 
 def differing_in(path: Path) -> dict[str, float]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from cassandra.query import BatchStatement
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 
+from feature_repo.features import NUMERIC_NAMES, TEXT_NAMES, FeatureRow
+from feature_repo.online import OnlineFeatures, UserFeatureRow, open_feature_store
 from streams import topics
+from streams.durability import Durability
+from streams.fence import FENCE_STEP_US, Fences
+from streams.runtime import online_config
 from streams.settings import Settings
-from streams.store import RecommendationList, RecommendedItem, Store, StoredState, StoreError
+from streams.store import RecommendationList, RecommendedItem, Store, StoredState, StoreError, UserWrite
 from streams.topics import TopicError, TopicSpec, create_topics
 from tests.waiting import wait_until
 
@@ -44,37 +51,73 @@ def a_list(user_id: str, caused_by: str = "e1", items: int = 2) -> Recommendatio
     return RecommendationList(user_id, "home", "l1", places, caused_by, 1_000, 2_000, "v1")
 
 
-def test_list_reads_back_as_it_was_written(store: Store, user_id: str) -> None:
-    store.write_lists([(a_list(user_id), 10)])
+@pytest.fixture(scope="module")
+def online(own: Settings, store: Store) -> Iterator[OnlineFeatures]:
+    with open_feature_store(online_config(own), store.session) as online:
+        online.apply()
+        yield online
+
+
+Write = Callable[[StoredState, RecommendationList | None], BatchStatement]
+WriteList = Callable[[RecommendationList, int], None]
+WriteStates = Callable[[Iterable[StoredState]], None]
+
+
+@pytest.fixture
+def bind(store: Store, online: OnlineFeatures) -> Write:
+    """Bind what is written of a user, features included."""
+
+    def bind(state: StoredState, recommended: RecommendationList | None = None) -> BatchStatement:
+        numbers = np.zeros(len(NUMERIC_NAMES), np.float32)
+        row = FeatureRow(numbers, dict.fromkeys(TEXT_NAMES, "tents"), NUMERIC_NAMES)
+        (features,) = online.bind_users([UserFeatureRow(state.user_id, row, 1_000, state.write_us)])
+        (batch,) = store.bind_users([UserWrite(state, features, recommended)])
+        return batch
+
+    return bind
+
+
+@pytest.fixture
+def write_list(store: Store, bind: Write) -> WriteList:
+    return lambda entry, write_us: store.write([bind(StoredState(entry.user_id, b"state", b"", write_us), entry)])
+
+
+@pytest.fixture
+def write_states(store: Store, bind: Write) -> WriteStates:
+    return lambda states: store.write([bind(state, None) for state in states])
+
+
+def test_list_reads_back_as_it_was_written(store: Store, user_id: str, write_list: WriteList) -> None:
+    write_list(a_list(user_id), 10)
 
     assert store.read_list(user_id) == a_list(user_id)
     assert store.read_list(user_id, "cart") is None
 
 
-def test_empty_list_reads_back(store: Store, user_id: str) -> None:
-    store.write_lists([(a_list(user_id, items=0), 10)])
+def test_empty_list_reads_back(store: Store, user_id: str, write_list: WriteList) -> None:
+    write_list(a_list(user_id, items=0), 10)
 
     assert store.read_list(user_id) == a_list(user_id, items=0)
 
 
-def test_list_of_a_late_writer_loses(store: Store, user_id: str) -> None:
-    store.write_lists([(a_list(user_id, "newer", items=1), 20)])
-    store.write_lists([(a_list(user_id, "older", items=5), 19)])
+def test_list_of_a_late_writer_loses(store: Store, user_id: str, write_list: WriteList) -> None:
+    write_list(a_list(user_id, "newer", items=1), 20)
+    write_list(a_list(user_id, "older", items=5), 19)
 
     assert store.read_list(user_id) == a_list(user_id, "newer", items=1)
 
 
-def test_state_of_a_late_writer_loses(store: Store, user_id: str) -> None:
-    store.write_states([StoredState(user_id, b"newer", b"n", 20)])
-    store.write_states([StoredState(user_id, b"older", b"o", 19)])
+def test_state_of_a_late_writer_loses(store: Store, user_id: str, write_states: WriteStates) -> None:
+    write_states([StoredState(user_id, b"newer", b"n", 20)])
+    write_states([StoredState(user_id, b"older", b"o", 19)])
 
     assert store.read_states([user_id]) == {user_id: StoredState(user_id, b"newer", b"n", 20)}
 
 
-def test_many_states_are_read_and_written_together(store: Store) -> None:
+def test_many_states_are_read_and_written_together(store: Store, write_states: WriteStates) -> None:
     states = {f"many-{n}": StoredState(f"many-{n}", bytes([n % 256]), b"", n + 1) for n in range(300)}
 
-    store.write_states(states.values())
+    write_states(states.values())
 
     assert store.read_states([*states, "nobody"]) == states
     assert store.read_states([]) == {}
@@ -82,29 +125,73 @@ def test_many_states_are_read_and_written_together(store: Store) -> None:
 
 def test_list_of_no_user_is_replaced(store: Store) -> None:
     first, second = RecommendedItem("a", 2.0, "popular now"), RecommendedItem("b", 1.0, "popular now")
-    store.write_item_list("popular", "", "l1", [first])
-    store.write_item_list("popular", "", "l2", [second, first])
+    store.write_item_list("popular", "", "l1", [first], 1)
+    store.write_item_list("popular", "", "l2", [second, first], 3)
+    store.write_item_list("popular", "", "l1", [first], 2)
 
     assert store.read_item_list("popular") == (second, first)
     assert store.read_item_list("category", "tents") == ()
 
 
-def test_same_topics_keep_their_clock_and_new_ones_get_a_later(store: Store) -> None:
-    first = store.epoch_us("topics 1")
+def test_state_list_and_features_of_a_user_are_one_mutation(
+    store: Store, online: OnlineFeatures, bind: Write, user_id: str
+) -> None:
+    """Cassandra takes a batch in one partition as one mutation: its trace shows one append to the commit log."""
+    batch = bind(StoredState(user_id, b"state", b"", 10), a_list(user_id))
+    trace = store.session.execute(batch, trace=True).get_query_trace(max_wait_sec=30)
 
-    assert store.epoch_us("topics 1") == first
-    assert store.epoch_us("topics 2") > first
+    told = [event.description for event in trace.events]
+    assert sum("Appending to commitlog" in each for each in told) == 1, told
+    assert store.read_list(user_id) == a_list(user_id)
+    assert store.read_states([user_id])[user_id].state == b"state"
+    assert online.read_user(user_id)["top_category"] == "tents"
 
 
-def test_workers_that_start_at_once_agree_on_the_clock(store: Store, own: Settings) -> None:
-    name = uuid.uuid4().hex
+@pytest.fixture
+def fences(own: Settings, store: Store) -> Fences:
+    return Fences(store.session, own.keyspace)
+
+
+def test_same_topics_keep_their_epoch_and_new_ones_get_a_later(fences: Fences) -> None:
+    first = fences.epoch_us("topics 1")
+
+    assert fences.epoch_us("topics 1") == first
+    assert fences.epoch_us("topics 2") > first
+
+
+def test_every_fence_is_far_above_the_one_before(fences: Fences) -> None:
+    epoch_us = fences.epoch_us("topics 1")
+    first = fences.next_fence_us(above_us=0)
+    second = fences.next_fence_us(above_us=0)
+    third = fences.next_fence_us(above_us=second + 1_000_000_000)
+
+    assert first >= epoch_us + FENCE_STEP_US
+    assert second >= first + FENCE_STEP_US
+    assert third >= second + 1_000_000_000 + FENCE_STEP_US
+    # Topics made again begin above whatever was written before.
+    assert fences.epoch_us("topics 3") >= third + FENCE_STEP_US
+
+
+def test_workers_that_draw_at_once_draw_different_fences(own: Settings, fences: Fences) -> None:
+    fences.epoch_us("topics 1")
     stores = [Store(own) for _ in range(4)]
     try:
+        each_own = [Fences(store.session, own.keyspace) for store in stores]
         with ThreadPoolExecutor(4) as pool:
-            assert len(set(pool.map(lambda each: each.epoch_us(name), stores))) == 1
+            assert len(set(pool.map(lambda each: each.next_fence_us(0), each_own))) == 4
+            assert len(set(pool.map(lambda each: each.epoch_us("topics 4"), each_own))) == 1
     finally:
         for each in stores:
             each.close()
+
+
+def test_local_cassandra_is_durable_after_twice_its_sync_period(store: Store) -> None:
+    durability = Durability(store.session, replication_factor=1)
+
+    assert durability.after_s == pytest.approx(0.4)
+    assert durability.predecessor_s() <= 0.4
+    assert durability.unbroken()
+    assert Durability(store.session, replication_factor=3).after_s == 0
 
 
 def test_cassandra_that_does_not_answer_is_named() -> None:
@@ -127,8 +214,8 @@ def named(monkeypatch: pytest.MonkeyPatch, admin: KafkaAdminClient) -> Iterator[
     specs = tuple(replace(spec, name=names[spec.name]) for spec in topics.TOPICS)
     monkeypatch.setattr(topics, "TOPICS", specs)
     monkeypatch.setattr(topics, "USER_TOPICS", tuple(names[name] for name in topics.USER_TOPICS))
-    monkeypatch.setattr(topics, "ITEMS", names["items"])
-    monkeypatch.setattr(topics, "CATALOGUE", names["catalogue"])
+    for name in ("scores", "triggers", "recommendations", "items", "catalogue"):
+        monkeypatch.setattr(topics, name.upper(), names[name])
     yield names
     admin.delete_topics([name for name in admin.list_topics() if name.startswith(prefix)])
 

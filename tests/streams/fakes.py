@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from scorer.recommender import Scores
 from scorer.sentiment import SentimentScores
 from streams.catalogue import Catalogue, encode_record
 from streams.records import Message
-from streams.store import RecommendationList, RecommendedItem, StoredState
+from streams.store import RecommendationList, RecommendedItem, StoredState, UserWrite
 
 NOW_MS = 1_700_000_000_000
 ENCODER = "encoder-1"
@@ -100,30 +100,35 @@ class FakeStore:
     def __init__(self, done: Done) -> None:
         self._done = done
         self.states: dict[str, StoredState] = {}
-        self.lists: dict[str, tuple[RecommendationList, int]] = {}
+        self.lists: dict[str, RecommendationList] = {}
         self.item_lists: dict[tuple[str, str], Sequence[RecommendedItem]] = {}
-        self.fail_states: Exception | None = None
+        self.fail_writes: Exception | None = None
 
     def read_states(self, user_ids: Sequence[str]) -> dict[str, StoredState]:
         self._done.steps.append(("read", list(user_ids)))
         return {user_id: self.states[user_id] for user_id in user_ids if user_id in self.states}
 
-    def write_states(self, states: Sequence[StoredState]) -> None:
-        if self.fail_states is not None:
-            failure, self.fail_states = self.fail_states, None
+    def bind_users(self, writes: Iterable[UserWrite]) -> list[UserWrite]:
+        return list(writes)
+
+    def write(self, writes: Sequence[UserWrite]) -> None:
+        if self.fail_writes is not None:
+            failure, self.fail_writes = self.fail_writes, None
             raise failure
-        self._done.steps.append(("states", list(states)))
-        for state in states:
-            if state.write_us >= (self.states[state.user_id].write_us if state.user_id in self.states else 0):
-                self.states[state.user_id] = state
+        self._done.steps.append(("states", [write.state for write in writes]))
+        self._done.steps.append(("lists", [write.recommended for write in writes if write.recommended]))
+        self._done.steps.append(("features", [write.features for write in writes]))
+        for write in writes:
+            user_id = write.state.user_id
+            if user_id in self.states and write.state.write_us < self.states[user_id].write_us:
+                continue
+            self.states[user_id] = write.state
+            if write.recommended is not None:
+                self.lists[user_id] = write.recommended
 
-    def write_lists(self, lists: Sequence[tuple[RecommendationList, int]]) -> None:
-        self._done.steps.append(("lists", [entry for entry, _ in lists]))
-        for entry, write_us in lists:
-            if entry.user_id not in self.lists or write_us >= self.lists[entry.user_id][1]:
-                self.lists[entry.user_id] = (entry, write_us)
-
-    def write_item_list(self, scene: str, key: str, list_id: str, items: Sequence[RecommendedItem]) -> None:
+    def write_item_list(
+        self, scene: str, key: str, list_id: str, items: Sequence[RecommendedItem], write_us: int
+    ) -> None:
         self._done.steps.append(("item list", list(items)))
         self.item_lists[scene, key] = items
 
@@ -134,8 +139,8 @@ class FakeOnline:
     def __init__(self, done: Done) -> None:
         self._done = done
 
-    def write_users(self, rows: Sequence[UserFeatureRow]) -> None:
-        self._done.steps.append(("features", list(rows)))
+    def bind_users(self, rows: Sequence[UserFeatureRow]) -> list[UserFeatureRow]:
+        return list(rows)
 
     def write_items(self, rows: Sequence[ItemFeatureRow]) -> None:
         self._done.steps.append(("item features", list(rows)))

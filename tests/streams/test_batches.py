@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.batches import MicroBatches
+from streams.batches import MicroBatches, acknowledge
 
 
 class FakeStream:
@@ -61,9 +61,16 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 
 
 def start(most: int, process: Any, *streams: FakeStream) -> list[asyncio.Task[None]]:
-    batches = MicroBatches(most, process)
+    batches = MicroBatches(most)
+
+    async def run() -> None:
+        while True:
+            arrived = await batches.next()
+            await process([event for _, event in arrived])
+            await acknowledge(arrived)
+
     gathering = [asyncio.create_task(batches.gather(stream)) for stream in streams]  # type: ignore[arg-type]
-    return [asyncio.create_task(batches.run()), *gathering]
+    return [asyncio.create_task(run()), *gathering]
 
 
 async def end(tasks: list[asyncio.Task[None]]) -> None:

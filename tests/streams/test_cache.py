@@ -25,17 +25,40 @@ def test_user_comes_back_as_it_was_put() -> None:
     assert cache.get("bert") is None
 
 
+def settled(cache: StateCache, user_id: str, partition: int = 0) -> None:
+    """Put a user whose rows are durable."""
+    user = cached(cache, partition)
+    cache.put(user_id, user)
+    cache.settle([user])
+
+
 def test_least_recently_used_leaves_first() -> None:
     cache = StateCache(2)
-    cache.put("anna", cached(cache))
-    cache.put("bert", cached(cache))
+    settled(cache, "anna")
+    settled(cache, "bert")
 
     cache.get("anna")
-    cache.put("carl", cached(cache))
+    settled(cache, "carl")
 
     assert cache.get("bert") is None
     assert cache.get("anna") is not None
     assert len(cache) == 2
+
+
+def test_user_stays_until_all_their_batches_are_durable() -> None:
+    cache = StateCache(1)
+    anna = cached(cache)
+    cache.put("anna", anna)
+    cache.put("anna", anna)
+    settled(cache, "bert")
+    cache.settle([anna])
+    assert cache.get("anna") is anna
+
+    cache.settle([anna])
+    settled(cache, "carl")
+
+    assert len(cache) == 1
+    assert cache.get("anna") is None
 
 
 def test_users_of_a_partition_that_changed_hands_are_forgotten() -> None:
@@ -80,7 +103,7 @@ def test_partitions_may_change_hands_while_a_batch_puts_its_states() -> None:
 
     def put() -> None:
         for number in itertools.count():
-            cache.put(f"user-{number % 1000}", cached(cache, number % 8))
+            settled(cache, f"user-{number % 1000}", number % 8)
             if stop.is_set():
                 return
 

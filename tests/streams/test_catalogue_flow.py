@@ -16,6 +16,7 @@ from feature_repo.events import Click, Item, encode
 from feature_repo.state import Position
 from streams.catalogue import CatalogueRecord, encode_record
 from streams.catalogue_flow import CatalogueFlow
+from streams.fence import Stamps
 from streams.lists import ListRules
 from streams.metrics import Metrics
 from streams.popularity import Popularity
@@ -41,6 +42,8 @@ class Shop:
     def __init__(self) -> None:
         self.done = Done()
         self.store = FakeStore(self.done)
+        stamps = Stamps()
+        stamps.renew(1)
         self.catalogue = stocked()
         self.popularity = Popularity()
         self.metrics = Metrics()
@@ -52,6 +55,7 @@ class Shop:
             self.store,  # type: ignore[arg-type]
             FakeProducer(self.done),
             Patience(),
+            stamps,
             self.metrics,
             ListRules(10, 1.0),
         )
@@ -162,7 +166,7 @@ def test_new_owner_writes_all_items_of_its_partitions(shop: Shop) -> None:
     shop.publish(0)
     assert shop.publish(0) == []
 
-    shop.flow.partitions_changed()
+    shop.flow.publish_everything()
 
     assert shop.publish(0) == ["cup", "tent"]
 

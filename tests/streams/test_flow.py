@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,11 +14,14 @@ from cassandra.cluster import NoHostAvailable
 from feature_repo.events import Cart, Click, Event, Impression, Review, encode
 from feature_repo.features import NUMERIC_NAMES
 from feature_repo.state import UserState, decode_state
+from streams.cache import StateCache
+from streams.fence import Stamps
 from streams.flow import Flow, Models
 from streams.metrics import Metrics
 from streams.popularity import Popularity
 from streams.records import Message, Record
 from streams.settings import Settings
+from streams.waiting import Patience
 from tests.streams.fakes import (
     NOW_MS,
     Done,
@@ -33,10 +37,15 @@ from tests.streams.fakes import (
 EPOCH_US = 1_000_000
 
 
+fences_us = itertools.count(EPOCH_US, 1000)
+
+
 class Worker:
-    """A flow with its surroundings; another worker on the same store is made by `another`."""
+    """A flow with its surroundings and a fence of its own, later than those of the workers made before it."""
 
     def __init__(self, store: FakeStore | None = None, done: Done | None = None, epoch_us: int = EPOCH_US) -> None:
+        self.stamps = Stamps()
+        self.stamps.renew(max(epoch_us, next(fences_us)))
         self.done = done or Done()
         self.store = store or FakeStore(self.done)
         self.recommender = FakeRecommender()
@@ -51,14 +60,19 @@ class Worker:
             self.popularity,
             FakeProducer(self.done),
             self.metrics,
+            Patience(),
+            self.stamps,
             epoch_us,
         )
 
-    def another(self, epoch_us: int = EPOCH_US) -> Worker:
-        return Worker(self.store, self.done, epoch_us)
-
     def process(self, *records: Record) -> None:
-        asyncio.run(self.flow.process(records))
+        asyncio.run(self.through(records))
+
+    async def through(self, records: Sequence[Record]) -> None:
+        """Take a batch all the way."""
+        batch = await self.flow.prepare(records)
+        await self.flow.write(batch)
+        self.flow.settled(batch)
 
     def state(self, user_id: str = "anna") -> UserState:
         return decode_state(self.store.states[user_id].state)
@@ -100,13 +114,10 @@ def click(number: int, item_id: str = "tent", user_id: str = "anna") -> Click:
     return Click(f"click-{number}", user_id, item_id, NOW_MS - 1000 + number)
 
 
-def test_states_are_written_after_everything_else(worker: Worker) -> None:
+def test_rows_are_written_after_the_messages(worker: Worker) -> None:
     worker.process(record(click(1), 0))
 
-    names = [name for name, _ in worker.done.steps]
-    assert names[0] == "read"
-    assert set(names[1:-1]) == {"messages", "lists", "features"}
-    assert names[-1] == "states"
+    assert [name for name, _ in worker.done.steps] == ["read", "messages", "states", "lists", "features"]
 
 
 def test_user_with_five_events_in_a_batch_is_scored_once(worker: Worker) -> None:
@@ -133,13 +144,69 @@ def test_list_features_score_and_notice_are_of_the_same_moment(worker: Worker) -
     assert score["label"] == "high"
 
 
-def test_all_writes_of_a_user_carry_one_clock_that_rises(worker: Worker) -> None:
+def test_all_writes_of_a_user_carry_one_stamp_that_rises(worker: Worker) -> None:
     worker.process(record(click(1), 7))
     worker.process(record(click(2), 9))
 
-    clocks = [[row.write_us for row in worker.done.of(kind)] for kind in ("features", "states")]
-    assert clocks == [[EPOCH_US + 8, EPOCH_US + 10]] * 2
-    assert worker.store.lists["anna"][1] == EPOCH_US + 10
+    of_features, of_states = ([row.write_us for row in worker.done.of(kind)] for kind in ("features", "states"))
+    assert of_features == of_states
+    assert of_states[0] < of_states[1] == worker.stamps.newest_us
+
+
+def test_former_owner_that_knows_more_of_another_topic_loses(worker: Worker, make: Callable[..., Worker]) -> None:
+    """The offsets of two topics are in no order: the sum of them says nothing about who is ahead."""
+    cart = Cart("cart-1", "anna", "cup", "add", 1, 1.0, NOW_MS)
+    former = asyncio.run(worker.flow.prepare([record(click(number), number) for number in range(5)]))
+
+    make(worker.store, worker.done).process(record(cart, 0))
+    asyncio.run(worker.flow.write(former))
+
+    assert worker.state().totals.adds == 1
+    assert worker.state().offsets == {"carts-0": 0}
+    assert worker.store.lists["anna"].caused_by == "cart-1"
+
+
+def test_batch_is_prepared_on_the_state_of_one_not_yet_written(worker: Worker) -> None:
+    async def scenario() -> None:
+        first = await worker.flow.prepare([record(click(1), 0)])
+        second = await worker.flow.prepare([record(click(2), 1)])
+        # However the two writes race, the later batch stays.
+        await worker.flow.write(second)
+        await worker.flow.write(first)
+
+    asyncio.run(scenario())
+
+    assert worker.state().totals.clicks == 2
+    assert worker.store.lists["anna"].caused_by == "click-2"
+    assert worker.done.of("read") == ["anna"]
+
+
+def test_user_whose_rows_may_be_lost_stays_in_memory(make: Callable[..., Worker]) -> None:
+    """Read from Cassandra, the state might be older than what this worker has done."""
+    worker = make()
+    worker.flow.cache = StateCache(1)
+
+    async def scenario() -> None:
+        first = await worker.flow.prepare([record(click(1), 0)])
+        await worker.flow.write(first)
+        await worker.through([record(click(2, user_id="bert"), 1)])
+        assert worker.flow.cache.get("anna") is not None
+        worker.flow.settled(first)
+
+    asyncio.run(scenario())
+
+    assert len(worker.flow.cache) == 1
+
+
+def test_rows_written_again_change_nothing(worker: Worker) -> None:
+    async def scenario() -> None:
+        batch = await worker.flow.prepare([record(click(1), 0)])
+        await worker.flow.write(batch)
+        written = worker.store.states["anna"], worker.store.lists["anna"]
+        await worker.flow.write_rows(batch)
+        assert (worker.store.states["anna"], worker.store.lists["anna"]) == written
+
+    asyncio.run(scenario())
 
 
 def test_event_delivered_again_has_no_effect_at_all(worker: Worker, make: Callable[..., Worker]) -> None:
@@ -156,19 +223,22 @@ def test_event_delivered_again_has_no_effect_at_all(worker: Worker, make: Callab
     assert restarted.popularity.state("tent").totals.clicks == 0
 
 
-def test_event_sent_twice_counts_once_and_refreshes_the_list(worker: Worker) -> None:
-    worker.process(record(click(1), 0))
-    worker.process(record(click(1), 1))
+def test_event_sent_twice_counts_once_and_moves_the_offset_alone(worker: Worker) -> None:
+    worker.process(record(click(1), 0), record(click(2), 1))
+    worker.done.steps.clear()
+    worker.process(record(click(1), 2))
 
-    assert worker.state().totals.clicks == 1
-    assert len(worker.done.of("lists")) == 2
-    assert worker.popularity.state("tent").totals.clicks == 1
-    assert worker.count("events", topic="clicks", outcome="applied") == 1
+    assert worker.state().totals.clicks == 2
+    assert worker.state().offsets == {"clicks-0": 2}
+    # A second list or score would bear the name of the old event.
+    assert worker.done.of("lists") == worker.values("scores") == worker.values("recommendations") == []
+    assert worker.popularity.state("tent").totals.clicks == 2
+    assert worker.count("events", topic="clicks", outcome="applied") == 2
     assert worker.count("events", topic="clicks", outcome="duplicate") == 1
 
 
-def test_crash_before_the_states_are_written_repeats_the_work(worker: Worker, make: Callable[..., Worker]) -> None:
-    worker.store.fail_states = RuntimeError("the power went out")
+def test_crash_before_the_rows_are_written_repeats_the_work(worker: Worker, make: Callable[..., Worker]) -> None:
+    worker.store.fail_writes = RuntimeError("the power went out")
     with pytest.raises(RuntimeError, match="power"):
         worker.process(record(click(1), 0), record(click(2, user_id="bert"), 1))
     first = [message for message in worker.done.of("messages") if message.topic != "item-counts"]
@@ -186,7 +256,7 @@ def test_crash_before_the_states_are_written_repeats_the_work(worker: Worker, ma
 
 
 def test_trigger_repeated_after_a_crash_has_the_same_id(worker: Worker, make: Callable[..., Worker]) -> None:
-    worker.store.fail_states = RuntimeError("the power went out")
+    worker.store.fail_writes = RuntimeError("the power went out")
     with pytest.raises(RuntimeError, match="power"):
         worker.process(record(click(1), 0))
     make(worker.store, worker.done).process(record(click(1), 0), record(click(2), 1))
@@ -210,6 +280,7 @@ def test_state_is_read_again_after_the_partition_changed_hands(worker: Worker, m
     make(worker.store, worker.done).process(record(click(2), 1))
 
     worker.flow.cache.drop_partitions([0])
+    worker.stamps.renew(next(fences_us))
     worker.process(record(click(3), 2))
 
     assert worker.done.of("read") == ["anna", "anna", "anna"]
@@ -231,15 +302,15 @@ def test_state_read_while_the_partition_changed_hands_is_not_kept(worker: Worker
 
 
 def test_offsets_of_topics_that_were_made_again_are_forgotten(worker: Worker, make: Callable[..., Worker]) -> None:
-    """The new topic begins at offset 0: its events would look old, and their writes would lose."""
+    """The new topic begins at offset 0: its events would look old."""
     worker.process(record(click(1), 500))
 
-    later = make(worker.store, worker.done, EPOCH_US + 10_000)
+    later = make(worker.store, worker.done, EPOCH_US + 1_000_000)
     later.process(record(click(2), 0))
 
     assert later.state().totals.clicks == 2
     assert later.state().offsets == {"clicks-0": 0}
-    assert worker.store.lists["anna"][0].caused_by == "click-2"
+    assert worker.store.lists["anna"].caused_by == "click-2"
 
 
 def test_impression_is_remembered_and_makes_no_list(worker: Worker) -> None:
@@ -249,8 +320,9 @@ def test_impression_is_remembered_and_makes_no_list(worker: Worker) -> None:
     worker.process(record(Impression("shown", "anna", "l1", ("tent", "cup"), NOW_MS), 0))
 
     assert worker.state().totals.impressions == 1
-    assert worker.done.of("lists") == worker.done.of("features") == []
-    assert worker.values("recommendations") == []
+    assert worker.done.of("lists") == worker.values("recommendations") == worker.values("scores") == []
+    (features,) = worker.done.of("features")
+    assert features.row.as_dict()["impressions_24h"] == 1
 
 
 def test_impression_in_a_batch_with_a_click_does_not_become_the_cause(worker: Worker) -> None:
@@ -321,7 +393,7 @@ def test_counts_of_items_are_published_with_the_batch(worker: Worker) -> None:
 
 
 def test_cassandra_away_holds_the_batch_until_it_is_back(worker: Worker) -> None:
-    worker.store.fail_states = NoHostAvailable("no host", {})
+    worker.store.fail_writes = NoHostAvailable("no host", {})
 
     worker.process(record(click(1), 0))
 

@@ -245,11 +245,17 @@ def test_all_bought_makes_an_empty_list() -> None:
     assert one_list(state_of(cart("a", "purchase")), line_of("a")) == ()
 
 
-def test_list_id_tells_user_scene_and_clock_apart() -> None:
-    names = [list_id(*each) for each in (("a", "home", 1), ("b", "home", 1), ("a", "cart", 1), ("a", "home", 2))]
+def test_list_id_tells_user_scene_epoch_and_offsets_apart() -> None:
+    names = [
+        list_id("a", "home", 1, {"clicks-0": 3, "carts-0": 4}),
+        list_id("b", "home", 1, {"clicks-0": 3, "carts-0": 4}),
+        list_id("a", "cart", 1, {"clicks-0": 3, "carts-0": 4}),
+        list_id("a", "home", 2, {"clicks-0": 3, "carts-0": 4}),
+        list_id("a", "home", 1, {"clicks-0": 4, "carts-0": 3}),
+    ]
 
-    assert len(set(names)) == 4
-    assert names[0] == list_id("a", "home", 1)
+    assert len(set(names)) == 5
+    assert names[0] == list_id("a", "home", 1, {"carts-0": 4, "clicks-0": 3})
 
 
 def test_long_list_keeps_to_every_share() -> None:

@@ -37,11 +37,12 @@ def test_dead_letter_says_where_it_was_and_why_it_was_refused() -> None:
     assert letter["key_base64"] is None
 
 
-def test_message_about_a_user_is_keyed_by_them() -> None:
-    message = for_user(RECOMMENDATIONS, "Zoë", ListNotice("Zoë", "home", "l1", "e1"))
+def test_message_about_a_user_is_keyed_by_them_in_the_partition_of_their_events() -> None:
+    message = for_user(RECOMMENDATIONS, "Zoë", 3, ListNotice("Zoë", "home", "l1", "e1"))
 
     assert message.topic == RECOMMENDATIONS
     assert message.key == "Zoë".encode()
+    assert message.partition == 3
     assert json.loads(message.value or b"") == {
         "user_id": "Zoë",
         "scene": "home",
@@ -54,7 +55,7 @@ def test_propensity_score_carries_what_it_was_computed_from() -> None:
     row = FeatureRow(np.array([0.1, 2.0], np.float32), {"top_category": "tents"}, ("a", "b"))
 
     score = propensity_score("anna", 0.7, "high", "v1", "e1", 5, row)
-    value = json.loads(for_user("scores", "anna", score).value or b"")
+    value = json.loads(for_user("scores", "anna", 0, score).value or b"")
 
     assert value == {
         "score_id": "propensity:e1",
@@ -73,7 +74,7 @@ def test_sentiment_score_names_the_item_and_repeats_its_id() -> None:
     review = Review("e1", "anna", "tent", "good", 5)
 
     score = sentiment_score(review, 0.5, "positive", "v1")
-    value = json.loads(for_user("scores", "anna", score).value or b"")
+    value = json.loads(for_user("scores", "anna", 0, score).value or b"")
 
     assert value == {
         "score_id": "sentiment:e1",
@@ -93,5 +94,5 @@ def test_trigger_has_the_contracts_fields() -> None:
     _, trigger = PropensityRule(0.5, 0.4, 10).apply(TriggerMemory(), "anna", 0.7, 5, "e1")
 
     assert trigger is not None
-    value = json.loads(for_user("triggers", "anna", trigger).value or b"")
+    value = json.loads(for_user("triggers", "anna", 0, trigger).value or b"")
     assert {"trigger_id", "rule", "score", "reason", "arm", "caused_by"} <= value.keys()

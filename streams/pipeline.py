@@ -1,0 +1,105 @@
+"""The user topics' way through a worker: micro-batches in; prepared, written, settled and acknowledged batches out.
+
+Three endless tasks. One batch is written while the next is prepared, so the processor works while the servers answer;
+a written batch is acknowledged to Kafka once its rows are safe on Cassandra's disk. An exception in any of the three
+ends the worker: nothing that was not settled has been acknowledged, so it is delivered again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from faust.types import TP
+
+from streams.batches import Arrived, MicroBatches, acknowledge, offsets_after, records
+from streams.flow import Batch
+from streams.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+UNDER_WAY = 2
+"""Batches that are prepared or written at a time."""
+
+MOST_UNSETTLED = 20_000
+"""Events that may wait for Cassandra's disk before no more are taken."""
+
+
+@dataclass
+class _Written:
+    """A batch whose rows Cassandra has acknowledged, and when by the monotonic clock."""
+
+    arrived: Arrived
+    batch: Batch
+    at_s: float
+
+
+class Pipeline:
+    """Takes batches through the flow; ``taken`` is the offset after the last written record, by partition."""
+
+    def __init__(self, batches: MicroBatches, runtime: Runtime) -> None:
+        self._batches, self._runtime = batches, runtime
+        self._room = asyncio.Semaphore(UNDER_WAY)
+        self._prepared: asyncio.Queue[tuple[Arrived, Batch]] = asyncio.Queue()
+        self._unsettled: deque[_Written] = deque()
+        self._few_unsettled = asyncio.Event()
+        self._few_unsettled.set()
+        self.taken: dict[TP, int] = {}
+
+    async def prepare(self) -> None:
+        """Prepare batch after batch."""
+        while True:
+            await self._room.acquire()
+            await self._few_unsettled.wait()
+            arrived = await self._batches.next()
+            await self._runtime.ready()
+            self._prepared.put_nowait((arrived, await self._runtime.flow.prepare(records(arrived))))
+
+    async def write(self) -> None:
+        """Write the prepared batches in their order."""
+        while True:
+            arrived, batch = await self._prepared.get()
+            await self._runtime.flow.write(batch)
+            self._room.release()
+            self.taken.update(offsets_after(arrived))
+            self._unsettled.append(_Written(arrived, batch, time.monotonic()))
+            if self._runtime.durability.after_s == 0:
+                await self._settle(time.monotonic())
+            elif self._waiting() > MOST_UNSETTLED:
+                self._few_unsettled.clear()
+
+    async def settle(self) -> None:
+        """Acknowledge what has become durable; write again what Cassandra may have lost."""
+        await self._runtime.started()
+        durability, flow = self._runtime.durability, self._runtime.flow
+        if durability.after_s == 0:
+            return
+        while True:
+            await asyncio.sleep(min(1.0, durability.after_s / 4))
+            if self._runtime.stopped:
+                # Faust has waited for the last acknowledgement before.
+                return
+            asked_s = time.monotonic()
+            if await flow.ask(durability.unbroken):
+                await self._settle(asked_s - durability.after_s)
+                continue
+            log.warning("Cassandra was started anew: writing the last %d events' rows again", self._waiting())
+            self._runtime.cassandra_lost_rows()
+            for written in list(self._unsettled):
+                await flow.write_rows(written.batch)
+                written.at_s = time.monotonic()
+
+    async def _settle(self, until_s: float) -> None:
+        """Acknowledge the batches that were written by a moment of the monotonic clock."""
+        while self._unsettled and self._unsettled[0].at_s <= until_s:
+            written = self._unsettled.popleft()
+            self._runtime.flow.settled(written.batch)
+            await acknowledge(written.arrived)
+        if self._waiting() <= MOST_UNSETTLED:
+            self._few_unsettled.set()
+
+    def _waiting(self) -> int:
+        return sum(len(written.arrived) for written in self._unsettled)
