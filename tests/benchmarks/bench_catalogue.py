@@ -76,7 +76,7 @@ def run(context: Context) -> Result:
         ]  # fmt: skip
         rows.append((size, *(1e6 * each / USERS for each in (exact, product, search)), recall, built_s))
     columns = ("items", "exact list", "product and best 20", "index, 20 candidates", "recall@20", "index built in, s")
-    result.tables.append(Table("Microseconds a user", columns, rows))
+    result.tables.append(Table("Microseconds of processor time a user", columns, rows))
     return result
 
 

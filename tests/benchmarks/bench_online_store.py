@@ -109,7 +109,7 @@ def compare(
         for name, store in stores.items()
     }
     figures = [
-        Figure(f"feature rows {what}, batch of {size}", packed[0], "rows/s", own[0], FEAST, False)
+        Figure(f"feature rows {what}, batch of {size}", packed[0], "rows/s", own[0], FEAST, False, checked=False)
         for size, packed, own in zip(BATCHES, measurements[PACKED], measurements[FEAST], strict=True)
     ]
     columns = ("store", *(f"batch of {size}, rows/s" for size in BATCHES), "client's CPU, µs a row of the largest")

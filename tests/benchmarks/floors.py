@@ -9,7 +9,9 @@ aiokafka, the client inside Faust, alone.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -19,16 +21,18 @@ import faust
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from cassandra.cluster import Session
-from faust.types import EventT, StreamT
+from faust.types import StreamT
 from mode import CrashingSupervisor
 
 from feature_repo.cassandra_cluster import connect, split_addresses
-from streams.app import STREAM_BUFFER
-from streams.batches import MicroBatches
+from streams.batches import MicroBatches, acknowledge
 from streams.settings import Settings
 from streams.store import CONCURRENCY
 from streams.topics import USER_TOPICS
 from tests.benchmarks.child import answer
+
+STREAM_BUFFER = 16_384
+"""As in `streams.app`, which would bring the models and Feast with it."""
 
 TABLE = """CREATE TABLE IF NOT EXISTS {keyspace}.bench_rows (user_id text PRIMARY KEY, caused_by text, at_ms bigint)
     WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}"""
@@ -97,13 +101,16 @@ def agent(settings: Settings, kind: str, count: Count) -> faust.App:
     topic = app.topic(*USER_TOPICS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     rows = Rows(settings) if kind == "row" else None
 
-    async def process(batch: Sequence[EventT[bytes]]) -> None:
-        if rows is not None:
-            taken = [(event.message.key, event.message.value) for event in batch]
-            await asyncio.get_running_loop().run_in_executor(None, rows.write, taken)
-        count.add(len(batch))
+    async def process() -> None:
+        while True:
+            batch = await batches.next()
+            if rows is not None:
+                taken = [(event.message.key, event.message.value) for _, event in batch]
+                await asyncio.get_running_loop().run_in_executor(None, rows.write, taken)
+            await acknowledge(batch)
+            count.add(len(batch))
 
-    batches = MicroBatches(settings.batch_max, process)
+    batches = MicroBatches(settings.batch_max)
 
     async def events(stream: StreamT[Any]) -> None:
         await batches.gather(stream)
@@ -114,7 +121,7 @@ def agent(settings: Settings, kind: str, count: Count) -> faust.App:
         count.begin(kind)
 
     app.agent(topic, supervisor_strategy=CrashingSupervisor)(events)
-    app.task(batches.run)
+    app.task(process)
     app.task(say_running)
     return app
 
@@ -168,13 +175,23 @@ async def consume(settings: Settings, count: Count) -> None:
 
 def main(kind: str, records: int) -> None:
     """Run one floor until SIGTERM."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     settings, count = Settings.from_environment(), Count(records)
     if kind == "consumer":
         asyncio.run(consume(settings, count))
         return
     # Faust's own words go to stderr: stdout carries the answers.
     app = agent(settings, kind, count)
-    faust.Worker(app, loglevel="WARN", redirect_stdouts=False, stdout=sys.stderr).execute_from_commandline()
+    worker = faust.Worker(app, loglevel="WARN", redirect_stdouts=False, stdout=sys.stderr)
+    # It would turn by every debug message of every library, and make them all for that.
+    worker.spinner = None
+    worker.execute_from_commandline()
+
+
+def _end_with_parent() -> None:
+    """End when the benchmark has, however it ended: it holds the other end of stdin."""
+    sys.stdin.buffer.read()
+    os._exit(1)
 
 
 if __name__ == "__main__":
