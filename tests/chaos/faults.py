@@ -126,9 +126,9 @@ def take_the_data_folder(scene: Scene) -> str:
 def jump_a_clock(scene: Scene) -> str:
     worker = scene.one()
     jump_s = scene.chance.choice((-86_400.0, -3_600.0, -30.0, 30.0, 3_600.0, 86_400.0))
-    scene.clocks.jump(worker.instance, jump_s)
+    scene.clocks.jump(worker.pid, jump_s)
     seconds = scene.hold(4.0, 7.0)
-    scene.clocks.jump(worker.instance, 0.0)
+    scene.clocks.jump(worker.pid, 0.0)
     return f"clock of worker {worker.instance} {jump_s:+.0f} s for {seconds:.1f} s, and back"
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 CLOCKS = "LASTCLICK_CHAOS_CLOCKS"
 STAGES = "LASTCLICK_CHAOS_STAGES"
-WORKERS = 8
 
 
 class Clocks:
@@ -23,16 +22,13 @@ class Clocks:
     def installed(self) -> Iterator[None]:
         """Have workers that are started meanwhile read their clock through the files."""
         self._folder.mkdir(parents=True)
-        for instance in range(WORKERS):
-            self.jump(instance, 0.0)
         with _in_workers(CLOCKS, self._folder):
             yield
 
-    def jump(self, instance: int, seconds: float) -> None:
-        """Put a worker's wall clock this many seconds off; 0 puts it right."""
-        path = self._folder / f"worker-{instance}"
-        # Written in place: the worker has the file mapped.
-        with path.open("r+b" if path.exists() else "wb") as file:
+    def jump(self, pid: int, seconds: float) -> None:
+        """Put the wall clock of a worker's process this many seconds off; 0 puts it right."""
+        # Written in place: the worker made the file and has it mapped.
+        with (self._folder / str(pid)).open("r+b") as file:
             file.write(struct.pack("<q", int(seconds * 1e9)))
 
 

@@ -27,6 +27,7 @@ NOTED = {
 
 
 def _move_clock(path: Path) -> None:
+    path.write_bytes(bytes(8))
     with path.open("rb") as file:
         offset = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
     true_ns = time.time_ns
@@ -99,8 +100,8 @@ class _Stages(MetaPathFinder):
 
 if "streams.worker" in sys.orig_argv:
     _clocks = os.environ.get("LASTCLICK_CHAOS_CLOCKS")
-    if _clocks and (_file := Path(_clocks) / f"worker-{sys.orig_argv[-1]}").exists():
-        _move_clock(_file)
+    if _clocks:
+        _move_clock(Path(_clocks) / f"{os.getpid()}")
     _stages = os.environ.get("LASTCLICK_CHAOS_STAGES")
     if _stages:
         sys.meta_path.insert(0, _Stages(Path(_stages)))
