@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +41,13 @@ class WorkerApp(faust.App):
     """
 
     runtime: Runtime
+    starting: asyncio.Task[None]
     when_stopping: Callable[[], None] | None = None
+
+    async def on_start(self) -> None:
+        """Let the runtime read its topics while Faust joins the group: a second of each restart."""
+        self.starting = asyncio.create_task(self.runtime.start(BatchProducer(self)))
+        await super().on_start()
 
     async def on_stop(self) -> None:
         """Stop in order: Faust lets the batch at work end first, unless it waits for Cassandra."""
@@ -93,8 +100,9 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
     )
     app.runtime = runtime
 
-    async def start_runtime() -> None:
-        await runtime.start(BatchProducer(app))
+    async def watch_start() -> None:
+        # A failure ends the worker as that of any other task.
+        await app.starting
 
     async def on_partitions_assigned(*args: Any, **_: Any) -> None:
         runtime.partitions_assigned()
@@ -111,7 +119,7 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
     app.on_partitions_assigned.connect(on_partitions_assigned, weak=False)
     app.on_partitions_revoked.connect(on_partitions_changed, weak=False)
     app.on_before_shutdown.connect(on_before_shutdown, weak=False)
-    app.task(start_runtime)
+    app.task(watch_start)
     app.task(runtime.watch_readers)
     add_agents(app, runtime)
     return app

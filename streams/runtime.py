@@ -7,7 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from feature_repo.online import OnlineConfig, OnlineFeatures, open_feature_store
 from scorer.bundle import latest_bundle
 from scorer.recommender import Recommender
 from scorer.sentiment import Sentiment
+from scorer.sessions import Device
 from scorer.text_encoder import TextEncoder
 from streams.catalogue import Catalogue
 from streams.catalogue_flow import CatalogueFlow
@@ -94,9 +95,8 @@ class Runtime:
         store = Store(settings)
         online = open_feature_store(online_config(settings), store.session)
         online.apply()
-        recommender = _load(Recommender.load, settings, "recommender")
-        models = Models(recommender=recommender, sentiment=_load(Sentiment.load, settings, "sentiment"))
-        text_encoder = _load(TextEncoder.load, settings, "text-encoder")
+        recommender, sentiment, text_encoder = load_models(settings)
+        models = Models(recommender=recommender, sentiment=sentiment)
         if recommender.text_encoder != text_encoder.weights_sha256:
             raise ModelsDisagree(
                 f"recommender {recommender.version} was trained on vectors of the text encoder "
@@ -263,6 +263,26 @@ def online_config(settings: Settings) -> OnlineConfig:
     )
 
 
+def load_models(settings: Settings) -> tuple[Recommender, Sentiment, TextEncoder]:
+    """Load and verify the newest bundles, unless this process has them loaded already.
+
+    Raises
+    ------
+    BundleError, DeviceError
+        With what failed, what was seen, what was expected and what to do.
+    """
+    recommender: Recommender = _load(Recommender.load, settings, "recommender")
+    sentiment: Sentiment = _load(Sentiment.load, settings, "sentiment")
+    text_encoder: TextEncoder = _load(TextEncoder.load, settings, "text-encoder")
+    return recommender, sentiment, text_encoder
+
+
 def _load(load: Callable[..., Model], settings: Settings, name: str) -> Model:
     path: Path = latest_bundle(settings.models, name)
-    return load(path, settings.device, threads=settings.model_threads)
+    loaded: Model = _load_once(load, path, settings.device, settings.model_threads)
+    return loaded
+
+
+@cache
+def _load_once(load: Callable[..., Model], path: Path, device: Device, threads: int) -> Model:
+    return load(path, device, threads=threads)

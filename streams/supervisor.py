@@ -39,6 +39,10 @@ SUPERVISED = "LASTCLICK_SUPERVISED"
 """Set to 1 in the environment of a supervised worker, which must not outlive its supervisor."""
 
 
+SPARE = "spare"
+"""In the place of a worker's number: load what a worker needs, then wait to be told whose place to take."""
+
+
 class WorkerFailed(RuntimeError):
     """A worker cannot run: carries the reason it gave."""
 
@@ -62,6 +66,8 @@ class Supervisor:
         self._settings = settings
         self._report = report
         self._slots = [_Slot(instance) for instance in range(count)]
+        self._spare: subprocess.Popen[bytes] | None = None
+        self._next_spare_at = 0.0
         self._stopping = threading.Event()
         self._been_ready = False
         self.restarts = 0
@@ -103,6 +109,7 @@ class Supervisor:
             self.restarts += 1
             ended = f"died of {slot.died_of} in native code" if slot.died_of else f"ended with code {code}"
             self._start_later(slot, f"{ended} after {ran_s:.0f} s")
+        self._keep_a_spare()
 
     def ready(self) -> list[WorkerRun]:
         """The workers of this supervisor that process events now."""
@@ -133,6 +140,11 @@ class Supervisor:
         """Process ids of the workers, starting ones included."""
         return [slot.process.pid for slot in self._slots if slot.process is not None]
 
+    @property
+    def spare_pid(self) -> int | None:
+        """Process id of the spare, if there is one."""
+        return None if self._spare is None else self._spare.pid
+
     def request_stop(self) -> None:
         """Make `run` end; safe from a signal handler."""
         self._stopping.set()
@@ -146,7 +158,8 @@ class Supervisor:
         slot.backoff_s = min(slot.backoff_s * 2, LONGEST_BACKOFF_S)
         slot.process, slot.start_at = None, time.monotonic() + slot.backoff_s
         self._report(
-            f"worker {slot.instance} {why}; starting it again in {slot.backoff_s:.1f} s (log: {self._log_path(slot)})"
+            f"worker {slot.instance} {why}; starting it again in {slot.backoff_s:.1f} s "
+            f"(log: {self._log_path(slot.instance)})"
         )
 
     def _spawn(self, slot: _Slot) -> None:
@@ -156,27 +169,69 @@ class Supervisor:
             # A full disk or a lost folder: the others go on meanwhile, and this one when it is mended.
             if not self._been_ready:
                 raise WorkerFailed(
-                    f"worker {slot.instance} could not be started ({error}): expected to write {self._log_path(slot)}; "
-                    "make room there, or set LASTCLICK_HOME to a folder that can be written"
+                    f"worker {slot.instance} could not be started ({error}): expected to write "
+                    f"{self._log_path(slot.instance)}; make room there, or set LASTCLICK_HOME to a folder that can be "
+                    "written"
                 ) from error
             self._start_later(slot, f"could not be started ({error})")
 
     def _start_process(self, slot: _Slot) -> None:
+        spare, self._spare = self._spare, None
+        self._next_spare_at = 0.0
+        if spare is None or not self._told(spare, slot):
+            slot.process = self._process(str(slot.instance), slot.died_of, subprocess.DEVNULL)
+        else:
+            slot.process = spare
+        slot.started_at = time.monotonic()
+
+    def _process(self, name: str, died_of: str, stdin: int) -> subprocess.Popen[bytes]:
         self._settings.logs.mkdir(parents=True, exist_ok=True)
-        with self._log_path(slot).open("wb") as output:
-            slot.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.worker", str(slot.instance)],
-                env=os.environ | worker_environment(self._settings) | {SUPERVISED: "1", DIED_OF: slot.died_of},
-                stdin=subprocess.DEVNULL,
+        with self._log_path(name).open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "streams.worker", name],
+                env=os.environ | worker_environment(self._settings) | {SUPERVISED: "1", DIED_OF: died_of},
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # Ctrl-C in the terminal reaches the supervisor alone, which stops its workers in order.
                 start_new_session=True,
             )
-        slot.started_at = time.monotonic()
+
+    def _keep_a_spare(self) -> None:
+        """Have a process at hand that has done all of a start that needs no number: half of the time of one."""
+        if self._spare is not None and self._spare.poll() is None:
+            return
+        self._let_go_of_spare()
+        now = time.monotonic()
+        if self._been_ready and now >= self._next_spare_at and len(self.ready()) == len(self._slots):
+            # One that ends by itself cannot run as things are: no reason to hurry.
+            self._next_spare_at = now + HEALTHY_AFTER_S
+            try:
+                self._spare = self._process(SPARE, "", subprocess.PIPE)
+            except OSError as error:
+                self._report(f"no spare worker could be started ({error}); the next restart takes longer")
+
+    def _let_go_of_spare(self) -> subprocess.Popen[bytes] | None:
+        """Close the line to the spare, at which it ends by itself."""
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.stdin is not None:
+            spare.stdin.close()
+        return spare
+
+    def _told(self, spare: subprocess.Popen[bytes], slot: _Slot) -> bool:
+        """Tell a spare whose place it takes; False when it has ended."""
+        assert spare.stdin is not None
+        try:
+            with spare.stdin as line:
+                line.write(f"{slot.instance} {slot.died_of}\n".encode())
+        except BrokenPipeError:
+            return False
+        return spare.poll() is None
 
     def _end(self) -> None:
         running = [slot.process for slot in self._slots if slot.process is not None]
+        if (spare := self._let_go_of_spare()) is not None:
+            running.append(spare)
         for process in running:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
@@ -191,13 +246,18 @@ class Supervisor:
         for slot in self._slots:
             slot.process = None
 
-    def _log_path(self, slot: _Slot) -> Path:
+    def _log_path(self, name: int | str) -> Path:
         """What the process prints: empty, or its last words. Its log proper is beside it."""
-        return self._settings.logs / f"worker-{slot.instance}.out"
+        return printed_path(self._settings, name)
 
     def _last_words(self, slot: _Slot) -> str:
-        lines = self._log_path(slot).read_text(errors="replace").strip().splitlines()
+        lines = self._log_path(slot.instance).read_text(errors="replace").strip().splitlines()
         return "\n".join(lines[-5:]) or f"worker {slot.instance} said nothing; see {self._settings.logs}"
+
+
+def printed_path(settings: Settings, name: int | str) -> Path:
+    """File of what a worker prints, by its number."""
+    return settings.logs / f"worker-{name}.out"
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:

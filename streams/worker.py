@@ -1,6 +1,7 @@
 """One worker process: settings and a number in, the flow running until it is told to stop.
 
-Run by `streams.supervisor`; ``python -m streams.worker NUMBER`` by hand.
+Run by `streams.supervisor`; ``python -m streams.worker NUMBER`` by hand. As ``spare`` it waits, with everything
+imported and the models loaded, for a line that says whose place it takes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from streams.run_files import WorkerRun, remove_worker, write_worker
 from streams.settings import Settings, SettingsError
-from streams.supervisor import REFUSED, SUPERVISED
+from streams.supervisor import DIED_OF, REFUSED, SPARE, SUPERVISED, printed_path
 
 # The rest is imported once the process is tied to its supervisor: Faust and Feast take a second, and a supervisor
 # that is killed within it would leave an orphan.
@@ -74,7 +75,8 @@ def main() -> None:
     from streams.topics import TopicError
 
     try:
-        settings, instance = Settings.from_environment(), int(sys.argv[1])
+        settings = Settings.from_environment()
+        instance = _wait_for_a_place(settings) if sys.argv[1] == SPARE else int(sys.argv[1])
         settings.logs.mkdir(parents=True, exist_ok=True)
         logging.config.dictConfig(logging_config(settings, instance))
         run(settings, instance)
@@ -82,6 +84,22 @@ def main() -> None:
         # Another try cannot mend these: the supervisor passes the words on and gives up.
         sys.stderr.write(f"{error}\n")
         raise SystemExit(REFUSED) from error
+
+
+def _wait_for_a_place(settings: Settings) -> int:
+    """Do all of a start that needs no number, then read the number and what its last process died of."""
+    from streams import app  # noqa: F401
+    from streams.runtime import load_models
+
+    load_models(settings)
+    line = sys.stdin.readline()
+    if not line:
+        raise SystemExit(0)
+    number, _, os.environ[DIED_OF] = line.strip().partition(" ")
+    with printed_path(settings, number).open("wb") as output:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(output.fileno(), stream.fileno())
+    return int(number)
 
 
 def _end_in_time() -> None:

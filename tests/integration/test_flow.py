@@ -541,7 +541,8 @@ def test_stopped_in_order_the_next_workers_go_on_where_it_ended(
         assert command.stderr is not None
         assert "ready" in command.stderr.readline()
         started = psutil.Process(command.pid).children()
-        assert len(started) == 2
+        # A spare may be among them already.
+        assert len(started) in (2, 3)
         for number in range(50):
             for user_id in users:
                 sender.post("clicks", click(user_id, stock[number].item_id))
