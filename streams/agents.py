@@ -44,8 +44,9 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
     async def encode_items() -> None:
         await runtime.started()
         while True:
-            arrived = await item_batches.next()
-            await runtime.catalogue_flow.process(records(arrived))
+            arrived = await runtime.caution.next(item_batches)
+            async with runtime.caution.touching(records(arrived)) as part:
+                await runtime.catalogue_flow.process(part)
             taken.update(offsets_after(arrived))
             await acknowledge(arrived)
 

@@ -18,6 +18,7 @@ from streams.fence import Stamps
 from streams.lists import ListRules, list_id, popular_list
 from streams.messages import refused
 from streams.metrics import Metrics
+from streams.poison import refuse_poison
 from streams.popularity import Popularity
 from streams.records import Message, Produce, Record
 from streams.store import Store
@@ -58,6 +59,7 @@ class CatalogueFlow:
         messages: list[Message] = []
         for record in records:
             try:
+                refuse_poison(record)
                 decoded = decode_item(record.key, record.value)
             except DecodeError as error:
                 messages.append(refused(record, error))

@@ -34,6 +34,7 @@ from streams.lists import SCENE, ListRules, build_lists, list_id
 from streams.messages import for_user, refused, sentiment_score
 from streams.metrics import Metrics
 from streams.outputs import User, feature_row, messages, recommendation_list, stored_state
+from streams.poison import refuse_poison
 from streams.popularity import Popularity
 from streams.records import Message, Produce, Record
 from streams.settings import Settings
@@ -159,6 +160,7 @@ class Flow:
     def _decode(self, records: Sequence[Record], batch: Batch) -> None:
         for record in records:
             try:
+                refuse_poison(record)
                 decoded = decode_event(record.topic, record.key, record.value, record.appended_at_ms)
             except DecodeError as error:
                 batch.messages.append(refused(record, error))

@@ -54,9 +54,11 @@ class Pipeline:
         while True:
             await self._room.acquire()
             await self._few_unsettled.wait()
-            arrived = await self._batches.next()
+            arrived = await self._runtime.caution.next(self._batches)
             await self._runtime.ready()
-            self._prepared.put_nowait((arrived, await self._runtime.flow.prepare(records(arrived))))
+            async with self._runtime.caution.touching(records(arrived)) as part:
+                batch = await self._runtime.flow.prepare(part)
+            self._prepared.put_nowait((arrived, batch))
 
     async def write(self) -> None:
         """Write the prepared batches in their order."""

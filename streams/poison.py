@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from feature_repo.events import DecodeError
+from streams.batches import Arrived, MicroBatches, records
 from streams.records import Record
 
 log = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ class Caution:
         self._journal = _read(path)
         self._suspects: set[Place] = set(self._journal.attempt) if died_of else set()
         self._left = CAUTIOUS_RECORDS if died_of else 0
+        self._waiting: dict[MicroBatches, deque[Arrived]] = {}
         # One part at a time, of items or of events, so that a death has one part to blame.
         self._alone = asyncio.Lock()
         if len(self._suspects) == 1:
@@ -86,6 +89,16 @@ class Caution:
             self._note([])
         # Other workers of this machine may have had the partition, and died of it, in the meantime.
         self._poison = {place for journal in path.parent.glob(f"{JOURNAL}*.json") for place in _read(journal).poison}
+
+    async def next(self, batches: MicroBatches) -> Arrived:
+        """Wait for a batch, or take the next part of the one that was cut last."""
+        waiting = self._waiting.setdefault(batches, deque())
+        if not waiting:
+            arrived = await batches.next()
+            if not self._left:
+                return arrived
+            waiting.extend(arrived[cut] for cut in self.parts(records(arrived)))
+        return waiting.popleft()
 
     def parts(self, batch: Sequence[Record]) -> Iterator[slice]:
         """Cut a batch, in its order: suspects alone, the others in parts of a twentieth of the batch."""

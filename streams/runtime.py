@@ -25,6 +25,7 @@ from streams.fence import FenceError, Fences, Stamps
 from streams.flow import Flow, Models
 from streams.lag import GroupLag
 from streams.metrics import Metrics
+from streams.poison import Caution
 from streams.popularity import Popularity
 from streams.records import Produce
 from streams.settings import Settings
@@ -79,6 +80,7 @@ class Runtime:
         self._states_current = False
         self._counts_current = False
         self._catalogue_current = False
+        self.caution: Caution
         self.flow: Flow
         self.catalogue_flow: CatalogueFlow
 

@@ -41,8 +41,10 @@ def run(settings: Settings, instance: int) -> None:
     import faust
 
     from streams.app import create_app
+    from streams.poison import Caution, journal_path
 
     app = create_app(settings, instance)
+    app.runtime.caution = Caution(journal_path(settings.run, instance), os.environ.get(DIED_OF, ""))
     metrics = app.runtime.metrics
     port = metrics.serve()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from streams.batches import MicroBatches
 from streams.pipeline import Pipeline
+from streams.poison import Caution
 
 
 class FakeStream:
@@ -56,6 +58,7 @@ class FakeRuntime:
 
     def __init__(self, after_s: float) -> None:
         self.flow = FakeFlow()
+        self.caution = Caution(Path("no-such-folder", "attempt-0.json"), "")
         self.durability = SimpleNamespace(after_s=after_s, unbroken=self._unbroken)
         self.started_anew = False
         self.stopped = False
