@@ -21,7 +21,7 @@ from tests.integration.malformed import Malformed, Sent
 from tests.integration.recompute import differing, stored_states
 from tests.integration.running import Workers
 
-COUNT = int(os.environ.get("LASTCLICK_TEST_MALFORMED", "10000"))
+COUNT = int(os.environ.get("LASTCLICK_TEST_MALFORMED", "3000"))
 """Malformed records to send: ``LASTCLICK_TEST_MALFORMED=100000`` for the whole proof."""
 
 SEED = int(os.environ.get("LASTCLICK_TEST_SEED", "7"))
