@@ -73,6 +73,9 @@ def run(settings: Settings, instance: int) -> None:
 def main() -> None:
     """Run the worker of the number given on the command line."""
     _die_with_parent()
+    # Before numpy is imported: on shared cores, two threads wait for each other a hundred times as long as the matrix
+    # product of a micro-batch takes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from scorer.bundle import BundleError
     from scorer.sessions import DeviceError
     from streams.fence import FenceError

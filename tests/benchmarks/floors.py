@@ -19,6 +19,7 @@ from typing import Any
 
 import faust
 import msgspec
+import uvloop
 from aiokafka import AIOKafkaConsumer
 from cassandra.cluster import Session
 from faust.types import StreamT
@@ -180,6 +181,7 @@ def main(kind: str, records: int) -> None:
     if kind == "consumer":
         asyncio.run(consume(settings, count))
         return
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     # Faust's own words go to stderr: stdout carries the answers.
     app = agent(settings, kind, count)
     worker = faust.Worker(app, loglevel="WARN", redirect_stdouts=False, stdout=sys.stderr)
