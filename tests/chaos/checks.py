@@ -122,7 +122,7 @@ def commits(log: InputLog, committed: dict[Any, int], offsets: dict[str, dict[st
     for partition, end in committed.items():
         source = f"{partition.topic}-{partition.partition}"
         for sighting in log.sightings[partition]:
-            if sighting.offset < end and sighting.user_id in offsets:
+            if sighting.offset < end and sighting.user_id in offsets and not sighting.repeated:
                 compared += 1
                 if offsets[sighting.user_id].get(source, -1) < sighting.offset:
                     wrong.add(sighting.user_id)

@@ -33,6 +33,8 @@ class Sighting:
     offset: int
     user_id: str
     event_id: str
+    repeated: bool
+    """Whether the same event stands earlier on the topic: this copy has no effect."""
 
 
 class Group:
@@ -75,6 +77,7 @@ class InputLog:
     """Places of the records that break the contract."""
 
     def __post_init__(self) -> None:
+        self._known: set[tuple[str, str]] = set()
         self._assigned = [TopicPartition(topic, n) for topic in USER_TOPICS for n in range(self.partitions)]
         self._consumer = _reader(self.kafka, self._assigned)
 
@@ -96,11 +99,11 @@ class InputLog:
                         self.planted.add((partition.topic, partition.partition, record.offset))
                         continue
                     event = json.loads(record.value)
+                    known = (partition.topic, event["event_id"])
                     self.sightings[partition].append(
-                        Sighting(
-                            partition.topic, partition.partition, record.offset, event["user_id"], event["event_id"]
-                        )
+                        Sighting(*partition, record.offset, event["user_id"], event["event_id"], known in self._known)
                     )
+                    self._known.add(known)
 
     def all(self) -> Iterable[Sighting]:
         """Yield every valid record, each partition in its order."""
