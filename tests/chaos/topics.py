@@ -99,9 +99,16 @@ class InputLog:
                         self.planted.add((partition.topic, partition.partition, record.offset))
                         continue
                     event = json.loads(record.value)
-                    known = (partition.topic, event["event_id"])
+                    topic, known = partition.topic, (partition.topic, event["event_id"])
                     self.sightings[partition].append(
-                        Sighting(*partition, record.offset, event["user_id"], event["event_id"], known in self._known)
+                        Sighting(
+                            topic,
+                            partition.partition,
+                            record.offset,
+                            event["user_id"],
+                            event["event_id"],
+                            repeated=known in self._known,
+                        )
                     )
                     self._known.add(known)
 
