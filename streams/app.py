@@ -37,12 +37,12 @@ class QuietMonitor(Monitor):
 class WorkerApp(faust.App):
     """A Faust app and what its agents share.
 
-    ``when_stopping`` is called as soon as a stop is asked for, by a signal or a crash.
+    ``when_stopping`` is called as soon as a stop is asked for, with whether that is because of a crash.
     """
 
     runtime: Runtime
     starting: asyncio.Task[None]
-    when_stopping: Callable[[], None] | None = None
+    when_stopping: Callable[[bool], None] | None = None
 
     async def on_start(self) -> None:
         """Let the runtime read its topics while Faust joins the group: a second of each restart."""
@@ -53,7 +53,7 @@ class WorkerApp(faust.App):
         """Stop in order: Faust lets the batch at work end first, unless it waits for Cassandra."""
         self.runtime.give_up_waiting()
         if self.when_stopping is not None:
-            self.when_stopping()
+            self.when_stopping(self.crashed)
         await super().on_stop()
 
 
@@ -105,8 +105,8 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
         await app.starting
 
     async def on_partitions_assigned(*args: Any, **_: Any) -> None:
-        runtime.partitions_assigned()
         await on_partitions_changed(*args)
+        runtime.partitions_assigned({tp.partition for tp in args[1]})
 
     async def on_partitions_changed(*args: Any, **_: Any) -> None:
         partitions: set[TP] = args[1]

@@ -120,17 +120,21 @@ class CatalogueFlow:
         self._metrics.items.set(len(self._catalogue))
         now_ms = self._popularity.now_ms
         # Not event time: an item may change twice between two events.
-        write_us = self._stamps.next_us()
+        fences, count = self._stamps.known(owned), self._stamps.next_count()
         rows = []
         for item_id in sorted(touched):
             item = self._catalogue.item(item_id)
-            if item is not None and self._catalogue.partition(item_id) in owned:
+            partition = self._catalogue.partition(item_id)
+            if item is not None and partition in fences:
                 state = self._popularity.state(item_id)
                 at_ms = max(now_ms, item.published_at_ms)
-                rows.append(ItemFeatureRow(item_id, item_features(state, item, at_ms), at_ms, write_us))
+                rows.append(
+                    ItemFeatureRow(item_id, item_features(state, item, at_ms), at_ms, fences[partition] + count)
+                )
         if rows:
             self._patience.until_available(partial(self._online.write_items, rows))
-        if 0 in owned and touched:
+        if 0 in fences and touched:
+            write_us = fences[0] + count
             with self._catalogue.held():
                 popular = popular_list(self._catalogue, self._popularity.scores(self._catalogue), now_ms, self._rules)
             name = list_id("", POPULAR_SCENE, write_us, {})

@@ -64,8 +64,12 @@ class _Decoded:
 
 @dataclass
 class Batch:
-    """One micro-batch: what it touches while it is prepared, and then what is to be written."""
+    """One micro-batch: what it touches while it is prepared, and then what is to be written.
 
+    ``fences``: of its partitions, under which it is written.
+    """
+
+    fences: dict[int, int]
     decoded: list[_Decoded] = field(default_factory=list)
     users: dict[str, User] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
@@ -113,13 +117,9 @@ class Flow:
         with self._stage("produce"):
             await self._produce(batch.messages)
         with self._stage("write rows"):
-            await self.write_rows(batch)
+            await self.ask(partial(self._store.write, batch.rows))
         self._observe_freshness(batch)
         self._metrics.lists.inc(sum(user.listed for user in batch.users.values()))
-
-    async def write_rows(self, batch: Batch) -> None:
-        """Write a batch's rows; writing them again changes nothing."""
-        await self.ask(partial(self._store.write, batch.rows))
 
     def settled(self, batch: Batch) -> None:
         """Let the cache know that a batch's rows are durable, so that its users may be forgotten."""
@@ -142,7 +142,7 @@ class Flow:
 
     def _prepare(self, records: Sequence[Record]) -> Batch:
         self._metrics.batch.observe(len(records))
-        batch = Batch()
+        batch = Batch(self._stamps.fences({record.partition for record in records}))
         with self._stage("decode"):
             self._decode(records, batch)
         with self._stage("sentiment"):
@@ -257,7 +257,8 @@ class Flow:
     def _compose(self, batch: Batch) -> None:
         """Make messages and rows now: later batches move the states on that these are made from."""
         version = self._models.recommender.version
-        now_ms, write_us = time.time_ns() // 1_000_000, self._stamps.next_us()
+        now_ms, count = time.time_ns() // 1_000_000, self._stamps.next_count()
+        stamps = {partition: fence_us + count for partition, fence_us in batch.fences.items()}
         moved = [(user, user.features) for user in batch.users.values() if user.features is not None]
         lists: dict[str, RecommendationList] = {}
         for user, row in moved:
@@ -268,9 +269,9 @@ class Flow:
                 if user.trigger is not None:
                     self._metrics.triggers.labels(user.trigger.rule).inc()
         batch.messages.extend(Message(topics.ITEM_COUNTS, key, value) for key, value in self._popularity.unpublished())
-        rows = self._online.bind_users([feature_row(user, row, write_us) for user, row in moved])
+        rows = self._online.bind_users([feature_row(user, row, stamps[user.cached.partition]) for user, row in moved])
         batch.rows = self._store.bind_users(
-            UserWrite(stored_state(user, write_us), row, lists.get(user.user_id))
+            UserWrite(stored_state(user, stamps[user.cached.partition]), row, lists.get(user.user_id))
             for (user, _), row in zip(moved, rows, strict=True)
         )
 

@@ -8,21 +8,23 @@ ends the worker: nothing that was not settled has been acknowledged, so it is de
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from faust.types import TP
 
 from streams.batches import Arrived, MicroBatches, acknowledge, offsets_after, records
+from streams.durability import DurabilityError
+from streams.fence import FenceError, lost
 from streams.flow import Batch
 from streams.runtime import Runtime
 
-log = logging.getLogger(__name__)
-
 UNDER_WAY = 2
 """Batches that are prepared or written at a time."""
+
+SETTLE_INTERVAL_S = 0.1
 
 MOST_UNSETTLED = 20_000
 """Events that may wait for Cassandra's disk before no more are taken."""
@@ -68,36 +70,45 @@ class Pipeline:
             self._room.release()
             self.taken.update(offsets_after(arrived))
             self._unsettled.append(_Written(arrived, batch, time.monotonic()))
-            if self._runtime.durability.after_s == 0:
-                await self._settle(time.monotonic())
-            elif self._waiting() > MOST_UNSETTLED:
+            if self._waiting() > MOST_UNSETTLED:
                 self._few_unsettled.clear()
 
     async def settle(self) -> None:
-        """Acknowledge what has become durable; write again what Cassandra may have lost."""
+        """Acknowledge what is safe on Cassandra's disk, as long as this worker is the last that was given it.
+
+        Raises
+        ------
+        DurabilityError
+            When Cassandra may have lost rows of batches not yet acknowledged.
+        FenceError
+            When another worker was given a partition of such a batch: its rows may have lost against that worker's.
+        """
         await self._runtime.started()
-        durability, flow = self._runtime.durability, self._runtime.flow
-        if durability.after_s == 0:
-            return
+        flow, durability = self._runtime.flow, self._runtime.durability
         while True:
-            await asyncio.sleep(min(1.0, durability.after_s / 4))
+            await asyncio.sleep(SETTLE_INTERVAL_S)
             if self._runtime.stopped:
                 # Faust has waited for the last acknowledgement before.
                 return
             asked_s = time.monotonic()
-            if await flow.ask(durability.unbroken):
-                await self._settle(asked_s - durability.after_s)
+            try:
+                newest = await flow.ask(self._runtime.settled_fences)
+            except DurabilityError:
+                if self._unsettled:
+                    raise
+                # Nothing of the flow is lost; what the catalogue writes without an acknowledgement may be.
+                self._runtime.catalogue_flow.publish_everything()
                 continue
-            log.warning("Cassandra was started anew: writing the last %d events' rows again", self._waiting())
-            self._runtime.cassandra_lost_rows()
-            for written in list(self._unsettled):
-                await flow.write_rows(written.batch)
-                written.at_s = time.monotonic()
+            await self._settle(asked_s - durability.lag_s, newest)
 
-    async def _settle(self, until_s: float) -> None:
+    async def _settle(self, until_s: float, newest: Mapping[int, int]) -> None:
         """Acknowledge the batches that were written by a moment of the monotonic clock."""
         while self._unsettled and self._unsettled[0].at_s <= until_s:
             written = self._unsettled.popleft()
+            if gone := lost(written.batch.fences, newest):
+                raise FenceError(
+                    f"partitions {gone} were given to another worker; starting again from what is committed"
+                )
             self._runtime.flow.settled(written.batch)
             await acknowledge(written.arrived)
         if self._waiting() <= MOST_UNSETTLED:

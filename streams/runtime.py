@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,8 +19,8 @@ from scorer.text_encoder import TextEncoder
 from streams.catalogue import Catalogue
 from streams.catalogue_flow import CatalogueFlow
 from streams.compacted import CompactedTopic
-from streams.durability import Durability
-from streams.fence import FenceError, Fences, Stamps
+from streams.durability import Durability, DurabilityError
+from streams.fence import Fences, Stamps
 from streams.flow import Flow, Models
 from streams.lag import GroupLag
 from streams.metrics import Metrics
@@ -77,7 +76,6 @@ class Runtime:
         self._stamps = Stamps()
         self._drawing: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
-        self._states_current = False
         self._counts_current = False
         self._catalogue_current = False
         self.caution: Caution
@@ -106,7 +104,7 @@ class Runtime:
                 "train the recommender again, or publish the encoder it was trained with"
             )
         fingerprint = hashlib.sha256(" ".join(topic_ids[name] for name in USER_TOPICS).encode()).hexdigest()
-        durability = Durability(store.session, settings.replication_factor)
+        durability = Durability(store.session, settings.keyspace, settings.replication_factor)
         fences = Fences(store.session, settings.keyspace)
         epoch_us = fences.epoch_us(fingerprint)
         runtime = cls(settings, store, online, models, text_encoder, durability, fences, epoch_us)
@@ -160,13 +158,7 @@ class Runtime:
         await self._started.wait()
 
     async def fenced(self) -> None:
-        """Return when this worker's writes are newer than those of its partitions' former owners.
-
-        Raises
-        ------
-        FenceError
-            When that took so long that the partitions may have gone to another worker meanwhile.
-        """
+        """Return when this worker's writes are newer than those of its partitions' former owners."""
         await self._started.wait()
         while self._drawing is not None:
             drawing = self._drawing
@@ -177,10 +169,6 @@ class Runtime:
     async def ready(self) -> None:
         """Return when events may be processed: at once, but after a start or a change of partitions."""
         await self.fenced()
-        if not self._states_current:
-            # What this worker's own former process wrote last must be on disk, or lost, before it is built upon.
-            await asyncio.sleep(self.durability.predecessor_s())
-            self._states_current = True
         if not self._counts_current:
             # Whoever had these partitions before has published their counts; have them before counting on.
             self._counts_current = True
@@ -212,25 +200,28 @@ class Runtime:
             "text-encoder": self._text_encoder,
         }
 
-    def partitions_assigned(self) -> None:
-        """Draw a fence, on the event loop's next occasion."""
-        self._drawing = asyncio.get_running_loop().create_task(self._draw_fence(time.monotonic()))
+    def partitions_assigned(self, partitions: Collection[int]) -> None:
+        """Draw a fence for newly assigned partitions, on the event loop's next occasion."""
+        self._drawing = asyncio.get_running_loop().create_task(self._draw_fence(partitions))
 
-    def cassandra_lost_rows(self) -> None:
-        """Make good what is not kept for rewriting: the fence, and the items' rows."""
-        self.partitions_assigned()
-        self.catalogue_flow.publish_everything()
+    def settled_fences(self) -> dict[int, int]:
+        """Newest fences, once all is safe that Cassandra acknowledged `Durability.lag_s` before the call. Blocks.
 
-    async def _draw_fence(self, assigned_s: float) -> None:
-        draw = partial(self._fences.next_fence_us, self._stamps.newest_us)
-        loop = asyncio.get_running_loop()
-        self._stamps.renew(await loop.run_in_executor(None, self._patience.until_available, draw))
-        took_s = time.monotonic() - assigned_s
-        if took_s > self.settings.session_timeout_s / 2:
-            raise FenceError(
-                f"drawing a fence after a change of partitions took {took_s:.1f} s, expected at most half the session, "
-                f"{self.settings.session_timeout_s / 2:.1f} s: another worker may have drawn one since; starting again"
-            )
+        Raises
+        ------
+        DurabilityError
+            When a node was started since the last call: what was not settled may be lost.
+        """
+        if not self.durability.unbroken():
+            raise DurabilityError("a Cassandra node was started anew, and may have lost what it had acknowledged")
+        return self._fences.newest()
+
+    async def _draw_fence(self, partitions: Collection[int]) -> None:
+        if partitions:
+            draw = partial(self._fences.draw, partitions, self._epoch_us)
+            loop = asyncio.get_running_loop()
+            fence_us = await loop.run_in_executor(None, self._patience.until_available, draw)
+            self._stamps.renew(partitions, fence_us)
 
     def partitions_changed(self, partitions: Iterable[int]) -> None:
         """Forget what was read under the former ownership of these partitions of the user topics."""

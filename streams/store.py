@@ -47,9 +47,14 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS {keyspace}.user_state (
          user_id text PRIMARY KEY, state blob, triggers blob)
        WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}""",
-    # One row: which incarnation of the topics the offsets inside the states belong to, and the newest fence.
+    # One row: which incarnation of the topics the offsets inside the states belong to.
     """CREATE TABLE IF NOT EXISTS {keyspace}.stream_epochs (
-         topics text PRIMARY KEY, topic_ids text, epoch_us bigint, fence_us bigint)""",
+         topics text PRIMARY KEY, topic_ids text, epoch_us bigint)""",
+    # Who was given each partition last (`streams.fence`).
+    """CREATE TABLE IF NOT EXISTS {keyspace}.fences (
+         topics text, partition_number int, fence_us bigint, PRIMARY KEY (topics, partition_number))""",
+    # Written to learn how far the disk is (`streams.durability`).
+    "CREATE TABLE IF NOT EXISTS {keyspace}.sync_probes (probe text PRIMARY KEY)",
 )
 
 READ_STATE = "SELECT state, triggers, WRITETIME(state) AS write_us FROM {keyspace}.user_state WHERE user_id = ?"

@@ -28,6 +28,9 @@ LOG_FILES = 3
 STOP_LIMIT_S = 15.0
 """Longer than a batch, shorter than the supervisor's patience. What is cut off is delivered again."""
 
+CRASH_LIMIT_S = 0.5
+"""After a crash there is nothing to wait for: what was not acknowledged never will be."""
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -111,14 +114,15 @@ def _wait_for_a_place(settings: Settings) -> int:
     return int(number)
 
 
-def _end_in_time() -> None:
+def _end_in_time(crashed: bool) -> None:
     """Make sure that the stop comes to an end: Faust waits without limit for what was not acknowledged."""
+    limit_s = CRASH_LIMIT_S if crashed else STOP_LIMIT_S
 
     def end() -> None:
-        logging.getLogger("streams.worker").error("did not stop within %.0f s; ending at once", STOP_LIMIT_S)
+        logging.getLogger("streams.worker").error("did not stop within %.1f s; ending at once", limit_s)
         os._exit(1)
 
-    limit = threading.Timer(STOP_LIMIT_S, end)
+    limit = threading.Timer(limit_s, end)
     limit.daemon = True
     limit.start()
 

@@ -159,15 +159,16 @@ def test_same_topics_keep_their_epoch_and_new_ones_get_a_later(fences: Fences) -
     assert fences.epoch_us("topics 2") > first
 
 
-def test_every_fence_is_far_above_the_one_before(fences: Fences) -> None:
+def test_every_fence_is_far_above_those_before(fences: Fences) -> None:
     epoch_us = fences.epoch_us("topics 1")
-    first = fences.next_fence_us(above_us=0)
-    second = fences.next_fence_us(above_us=0)
-    third = fences.next_fence_us(above_us=second + 1_000_000_000)
+    first = fences.draw({0, 1}, above_us=epoch_us)
+    second = fences.draw({1, 2}, above_us=epoch_us)
+    third = fences.draw({0}, above_us=second + 1_000_000_000)
 
     assert first >= epoch_us + FENCE_STEP_US
     assert second >= first + FENCE_STEP_US
     assert third >= second + 1_000_000_000 + FENCE_STEP_US
+    assert {partition: fences.newest()[partition] for partition in range(3)} == {0: third, 1: second, 2: second}
     # Topics made again begin above whatever was written before.
     assert fences.epoch_us("topics 3") >= third + FENCE_STEP_US
 
@@ -178,20 +179,21 @@ def test_workers_that_draw_at_once_draw_different_fences(own: Settings, fences: 
     try:
         each_own = [Fences(store.session, own.keyspace) for store in stores]
         with ThreadPoolExecutor(4) as pool:
-            assert len(set(pool.map(lambda each: each.next_fence_us(0), each_own))) == 4
+            drawn = list(pool.map(lambda each: each.draw(set(range(8)), 0), each_own))
             assert len(set(pool.map(lambda each: each.epoch_us("topics 4"), each_own))) == 1
+        assert len(set(drawn)) == 4
+        assert set(fences.newest().values()) == {max(drawn)}
     finally:
         for each in stores:
             each.close()
 
 
-def test_local_cassandra_is_durable_after_twice_its_sync_period(store: Store) -> None:
-    durability = Durability(store.session, replication_factor=1)
+def test_local_cassandras_disk_is_at_most_one_and_a_half_periods_behind(own: Settings, store: Store) -> None:
+    durability = Durability(store.session, own.keyspace, replication_factor=1)
 
-    assert durability.after_s == pytest.approx(0.4)
-    assert durability.predecessor_s() <= 0.4
+    assert durability.lag_s == pytest.approx(0.3)
     assert durability.unbroken()
-    assert Durability(store.session, replication_factor=3).after_s == 0
+    assert Durability(store.session, own.keyspace, replication_factor=3).lag_s == 0
 
 
 def test_cassandra_that_does_not_answer_is_named() -> None:

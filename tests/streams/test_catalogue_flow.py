@@ -43,7 +43,7 @@ class Shop:
         self.done = Done()
         self.store = FakeStore(self.done)
         stamps = Stamps()
-        stamps.renew(1)
+        stamps.renew(range(8), 1)
         self.catalogue = stocked()
         self.popularity = Popularity()
         self.metrics = Metrics()

@@ -15,7 +15,7 @@ from feature_repo.events import Cart, Click, Event, Impression, Review, encode
 from feature_repo.features import NUMERIC_NAMES
 from feature_repo.state import UserState, decode_state
 from streams.cache import StateCache
-from streams.fence import Stamps
+from streams.fence import FenceError, Stamps
 from streams.flow import Flow, Models
 from streams.metrics import Metrics
 from streams.popularity import Popularity
@@ -45,7 +45,7 @@ class Worker:
 
     def __init__(self, store: FakeStore | None = None, done: Done | None = None, epoch_us: int = EPOCH_US) -> None:
         self.stamps = Stamps()
-        self.stamps.renew(max(epoch_us, next(fences_us)))
+        self.draw_fence(epoch_us)
         self.done = done or Done()
         self.store = store or FakeStore(self.done)
         self.recommender = FakeRecommender()
@@ -64,6 +64,10 @@ class Worker:
             self.stamps,
             epoch_us,
         )
+
+    def draw_fence(self, above_us: int = 0) -> None:
+        """What happens at an assignment."""
+        self.stamps.renew(range(8), max(above_us, next(fences_us)))
 
     def process(self, *records: Record) -> None:
         asyncio.run(self.through(records))
@@ -150,7 +154,7 @@ def test_all_writes_of_a_user_carry_one_stamp_that_rises(worker: Worker) -> None
 
     of_features, of_states = ([row.write_us for row in worker.done.of(kind)] for kind in ("features", "states"))
     assert of_features == of_states
-    assert of_states[0] < of_states[1] == worker.stamps.newest_us
+    assert worker.stamps.fences([0])[0] < of_states[0] < of_states[1]
 
 
 def test_former_owner_that_knows_more_of_another_topic_loses(worker: Worker, make: Callable[..., Worker]) -> None:
@@ -198,15 +202,19 @@ def test_user_whose_rows_may_be_lost_stays_in_memory(make: Callable[..., Worker]
     assert len(worker.flow.cache) == 1
 
 
-def test_rows_written_again_change_nothing(worker: Worker) -> None:
-    async def scenario() -> None:
-        batch = await worker.flow.prepare([record(click(1), 0)])
-        await worker.flow.write(batch)
-        written = worker.store.states["anna"], worker.store.lists["anna"]
-        await worker.flow.write_rows(batch)
-        assert (worker.store.states["anna"], worker.store.lists["anna"]) == written
+def test_batch_bears_the_fences_under_which_it_is_written(worker: Worker) -> None:
+    batch = asyncio.run(worker.flow.prepare([record(click(1), 0, partition=3), record(click(2, "cup", "bert"), 0, 5)]))
+    drawn = worker.stamps.fences([3, 5])
+    worker.draw_fence()
 
-    asyncio.run(scenario())
+    assert batch.fences == drawn
+    assert worker.stamps.fences([3, 5]) != drawn
+
+
+def test_record_of_a_partition_without_a_fence_is_not_touched(worker: Worker) -> None:
+    with pytest.raises(FenceError, match=r"partitions \[9\]: saw no fence"):
+        worker.process(record(click(1), 0, partition=9))
+    assert worker.done.steps == []
 
 
 def test_event_delivered_again_has_no_effect_at_all(worker: Worker, make: Callable[..., Worker]) -> None:
@@ -280,7 +288,7 @@ def test_state_is_read_again_after_the_partition_changed_hands(worker: Worker, m
     make(worker.store, worker.done).process(record(click(2), 1))
 
     worker.flow.cache.drop_partitions([0])
-    worker.stamps.renew(next(fences_us))
+    worker.draw_fence()
     worker.process(record(click(3), 2))
 
     assert worker.done.of("read") == ["anna", "anna", "anna"]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from streams.batches import MicroBatches
+from streams.durability import DurabilityError
+from streams.fence import FenceError
 from streams.pipeline import Pipeline
-from streams.poison import Caution
 
 
 class FakeStream:
@@ -25,28 +26,33 @@ class FakeStream:
         self.acknowledged.append(event.message.offset)
 
 
+class FakeBatch(list[int]):
+    """Offsets, and the fence under which they are written."""
+
+    fences: dict[int, int]
+
+
 class FakeFlow:
     """Prepares at once, and writes when it is let."""
 
     def __init__(self) -> None:
-        self.prepared: list[list[int]] = []
-        self.written: list[list[int]] = []
-        self.rewritten: list[list[int]] = []
-        self.settled_: list[list[int]] = []
+        self.fence_us = 1_000
+        self.prepared: list[FakeBatch] = []
+        self.written: list[FakeBatch] = []
+        self.settled_: list[FakeBatch] = []
         self.may_write = asyncio.Semaphore(0)
 
-    async def prepare(self, records: Sequence[Any]) -> list[int]:
-        self.prepared.append([record.offset for record in records])
-        return self.prepared[-1]
+    async def prepare(self, records: Sequence[Any]) -> FakeBatch:
+        batch = FakeBatch(record.offset for record in records)
+        batch.fences = {0: self.fence_us}
+        self.prepared.append(batch)
+        return batch
 
-    async def write(self, batch: list[int]) -> None:
+    async def write(self, batch: FakeBatch) -> None:
         await self.may_write.acquire()
         self.written.append(batch)
 
-    async def write_rows(self, batch: list[int]) -> None:
-        self.rewritten.append(batch)
-
-    def settled(self, batch: list[int]) -> None:
+    def settled(self, batch: FakeBatch) -> None:
         self.settled_.append(batch)
 
     async def ask(self, call: Callable[[], Any]) -> Any:
@@ -54,15 +60,17 @@ class FakeFlow:
 
 
 class FakeRuntime:
-    """A flow, and a Cassandra that is durable after a while and may be started anew."""
+    """A flow, and a Cassandra whose disk is behind and whose nodes may be started anew."""
 
-    def __init__(self, after_s: float) -> None:
+    def __init__(self, lag_s: float) -> None:
         self.flow = FakeFlow()
-        self.caution = Caution(Path("no-such-folder", "attempt-0.json"), "")
-        self.durability = SimpleNamespace(after_s=after_s, unbroken=self._unbroken)
+        self.durability = SimpleNamespace(lag_s=lag_s)
+        self.caution = SimpleNamespace(next=lambda batches: batches.next(), touching=self._touching)
+        self.catalogue_flow = SimpleNamespace(publish_everything=self._publish_everything)
         self.started_anew = False
         self.stopped = False
-        self.lost = 0
+        self.newest_us = 1_000
+        self.published = 0
 
     async def ready(self) -> None:
         pass
@@ -70,19 +78,25 @@ class FakeRuntime:
     async def started(self) -> None:
         pass
 
-    def cassandra_lost_rows(self) -> None:
-        self.lost += 1
-
-    def _unbroken(self) -> bool:
+    def settled_fences(self) -> dict[int, int]:
         anew, self.started_anew = self.started_anew, False
-        return not anew
+        if anew:
+            raise DurabilityError("started anew")
+        return {0: self.newest_us}
+
+    def _publish_everything(self) -> None:
+        self.published += 1
+
+    @asynccontextmanager
+    async def _touching(self, part: Any) -> AsyncIterator[Any]:
+        yield part
 
 
 class Worker:
     """A pipeline under way, with batches of one event."""
 
-    def __init__(self, after_s: float) -> None:
-        self.runtime = FakeRuntime(after_s)
+    def __init__(self, lag_s: float) -> None:
+        self.runtime = FakeRuntime(lag_s)
         self.flow = self.runtime.flow
         self.stream = FakeStream()
         self._batches = MicroBatches(1)
@@ -115,9 +129,9 @@ async def rest() -> None:
         await asyncio.sleep(0)
 
 
-def run(scenario: Callable[[Worker], Coroutine[Any, Any, None]], after_s: float) -> None:
+def run(scenario: Callable[[Worker], Coroutine[Any, Any, None]], lag_s: float) -> None:
     async def through() -> None:
-        worker = Worker(after_s)
+        worker = Worker(lag_s)
         try:
             await scenario(worker)
         finally:
@@ -146,46 +160,78 @@ def test_next_batch_is_prepared_while_one_is_written_and_no_more() -> None:
         assert worker.flow.prepared == [[1], [2], [3]]
         assert worker.flow.written == [[1]]
 
-    run(scenario, after_s=0)
+    run(scenario, lag_s=0)
 
 
-def test_written_is_acknowledged_at_once_where_it_is_durable_at_once() -> None:
+def test_written_is_acknowledged_once_it_is_safe() -> None:
     async def scenario(worker: Worker) -> None:
+        started = asyncio.get_running_loop().time()
         await worker.arrive(1, 2)
-        assert worker.stream.acknowledged == []
         await worker.write(2)
-        assert worker.stream.acknowledged == [1, 2]
+        assert worker.flow.written == [[1], [2]]
+        assert worker.stream.acknowledged == worker.flow.settled_ == []
+
+        await until(lambda: worker.stream.acknowledged == [1, 2])
+        assert asyncio.get_running_loop().time() - started >= 0.3
         assert worker.flow.settled_ == [[1], [2]]
         assert worker.pipeline.taken == {("clicks", 0): 3}
 
-    run(scenario, after_s=0)
+    run(scenario, lag_s=0.3)
 
 
-def test_written_is_acknowledged_once_it_is_durable() -> None:
+def test_rows_that_cassandra_may_have_lost_end_the_work_unacknowledged() -> None:
     async def scenario(worker: Worker) -> None:
-        started = asyncio.get_running_loop().time()
         await worker.arrive(1)
         await worker.write(1)
-        assert worker.flow.written == [[1]]
-        assert worker.stream.acknowledged == worker.flow.settled_ == []
-
-        await until(lambda: worker.stream.acknowledged == [1])
-        assert asyncio.get_running_loop().time() - started >= 0.2
-
-    run(scenario, after_s=0.2)
-
-
-def test_rows_that_cassandra_may_have_lost_are_written_again_before_they_are_acknowledged() -> None:
-    async def scenario(worker: Worker) -> None:
-        await worker.arrive(1, 2)
-        await worker.write(2)
         worker.runtime.started_anew = True
 
-        await until(lambda: worker.stream.acknowledged == [1, 2])
-        assert worker.flow.rewritten == [[1], [2]]
-        assert worker.runtime.lost == 1
+        with pytest.raises(DurabilityError):
+            await worker.tasks[2]
+        assert worker.stream.acknowledged == []
 
-    run(scenario, after_s=0.2)
+    run(scenario, lag_s=0.3)
+
+
+def test_node_started_anew_while_nothing_waits_is_no_reason_to_end() -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.runtime.started_anew = True
+        await until(lambda: worker.runtime.published == 1)
+
+        await worker.arrive(1)
+        await worker.write(1)
+        await until(lambda: worker.stream.acknowledged == [1])
+
+    run(scenario, lag_s=0)
+
+
+def test_batch_of_a_partition_that_was_given_away_is_never_acknowledged() -> None:
+    """Its rows may have lost against the new owner's."""
+
+    async def scenario(worker: Worker) -> None:
+        await worker.arrive(1)
+        worker.runtime.newest_us = 2_000
+        await worker.write(1)
+
+        with pytest.raises(FenceError, match=r"partitions \[0\] were given to another worker"):
+            await worker.tasks[2]
+        assert worker.stream.acknowledged == []
+
+    run(scenario, lag_s=0)
+
+
+def test_batch_written_under_a_former_fence_of_our_own_is_never_acknowledged() -> None:
+    """Its records are delivered again, and those rows win."""
+
+    async def scenario(worker: Worker) -> None:
+        await worker.arrive(1)
+        worker.flow.fence_us = worker.runtime.newest_us = 2_000
+        await worker.write(1)
+
+        with pytest.raises(FenceError):
+            await worker.tasks[2]
+        assert worker.stream.acknowledged == []
+
+    run(scenario, lag_s=0)
 
 
 def test_failed_write_ends_the_work_and_acknowledges_nothing() -> None:
@@ -199,4 +245,4 @@ def test_failed_write_ends_the_work_and_acknowledges_nothing() -> None:
             await worker.tasks[1]
         assert worker.stream.acknowledged == []
 
-    run(scenario, after_s=0)
+    run(scenario, lag_s=0)

@@ -35,10 +35,11 @@ if behaviour == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 run = pathlib.Path(os.environ["LASTCLICK_HOME"]) / "run"
 run.mkdir(parents=True, exist_ok=True)
-(run / f"worker-{{number}}.json").write_text(json.dumps(dict(
+(run / f"worker-{{number}}.new").write_text(json.dumps(dict(
     instance=number, pid=os.getpid(), metrics_port=1, started_at_ms=int(time.time() * 1000),
     models=dict(keyspace=os.environ["LASTCLICK_KEYSPACE"], died_of=os.environ["LASTCLICK_DIED_OF"], spare=str(spare)),
 )))
+(run / f"worker-{{number}}.new").replace(run / f"worker-{{number}}.json")
 while True:
     signal.pause()
 """
