@@ -47,6 +47,7 @@ class Pipeline:
         self._room = asyncio.Semaphore(UNDER_WAY)
         self._prepared: asyncio.Queue[tuple[Arrived, Batch]] = asyncio.Queue()
         self._unsettled: deque[_Written] = deque()
+        self._open = 0
         self._few_unsettled = asyncio.Event()
         self._few_unsettled.set()
         self.taken: dict[TP, int] = {}
@@ -57,6 +58,7 @@ class Pipeline:
             await self._room.acquire()
             await self._few_unsettled.wait()
             arrived = await self._runtime.caution.next(self._batches)
+            self._open += 1
             await self._runtime.ready()
             async with self._runtime.caution.touching(records(arrived)) as part:
                 batch = await self._runtime.flow.prepare(part)
@@ -94,7 +96,8 @@ class Pipeline:
             try:
                 newest = await flow.ask(self._runtime.settled_fences)
             except DurabilityError:
-                if self._unsettled:
+                if self._open:
+                    # Not only the written ones: a write may have been acknowledged, and its answer not yet be heard.
                     raise
                 # Nothing of the flow is lost; what the catalogue writes without an acknowledgement may be.
                 self._runtime.catalogue_flow.publish_everything()
@@ -111,6 +114,7 @@ class Pipeline:
                 )
             self._runtime.flow.settled(written.batch)
             await acknowledge(written.arrived)
+            self._open -= 1
         if self._waiting() <= MOST_UNSETTLED:
             self._few_unsettled.set()
 

@@ -192,6 +192,20 @@ def test_rows_that_cassandra_may_have_lost_end_the_work_unacknowledged() -> None
     run(scenario, lag_s=0.3)
 
 
+def test_node_started_anew_while_a_batch_is_written_ends_the_work() -> None:
+    """The node that was may have taken the rows, and its answer not yet be heard."""
+
+    async def scenario(worker: Worker) -> None:
+        await worker.arrive(1)
+        worker.runtime.started_anew = True
+
+        with pytest.raises(DurabilityError):
+            await worker.tasks[2]
+        assert worker.stream.acknowledged == []
+
+    run(scenario, lag_s=0)
+
+
 def test_node_started_anew_while_nothing_waits_is_no_reason_to_end() -> None:
     async def scenario(worker: Worker) -> None:
         worker.runtime.started_anew = True
