@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging.config
 import os
 import signal
@@ -57,6 +58,9 @@ def run(settings: Settings, instance: int) -> None:
 
     async def tell_ready() -> None:
         await app.runtime.ready()
+        # Modules, models and catalogue are here to stay: looking through them for garbage would stop the flow for as
+        # long as a batch takes, again and again.
+        gc.freeze()
         models = {name: model.version for name, model in app.runtime.all_models().items()}
         write_worker(settings.run, WorkerRun(instance, os.getpid(), port, time.time_ns() // 1_000_000, models))
 
