@@ -95,7 +95,8 @@ def test_ctrl_c_during_training_leaves_no_process(no_home: Path) -> None:
 def test_signal_during_the_start_leaves_no_process(demo_home: Path, words: str, signal_number: int) -> None:
     with demo(demo_home) as (process, printed):
         wait_for_words(process, printed, words)
-        assert len(processes_of(demo_home)) > 1
+        # The words come just before the process.
+        wait_until(lambda: len(processes_of(demo_home)) > 1, START_S, "a process that starts")
         process.send_signal(signal_number)
         assert process.wait(END_S) == 128 + signal_number, printed.read_text(errors="replace")
         assert processes_of(demo_home) == []
