@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 def write(addresses: Addresses) -> None:
-    """Write a topic with one message and a table of rows, each acknowledged."""
+    """Write a topic with one message and a table of rows, each acknowledged, and wait until they are on disk."""
     admin = KafkaAdminClient(bootstrap_servers=addresses.kafka)
     admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])
     admin.close()
@@ -66,6 +67,12 @@ def write(addresses: Addresses) -> None:
         insert = session.prepare("INSERT INTO kept.rows (id, text) VALUES (?, 'a row')")
         for number in range(ROWS):
             session.execute(insert, (number,))
+        # Cassandra syncs its log every 200 ms, and acknowledges nothing while it is more than 300 ms behind: a write
+        # that it acknowledges later than that says that the rows before are on disk.
+        written = time.monotonic()
+        while time.monotonic() < written + 0.3:
+            session.execute(insert, (0,))
+        session.execute(insert, (0,))
 
 
 def read(addresses: Addresses) -> tuple[list[bytes], int]:
