@@ -8,13 +8,12 @@ import psutil
 
 from feature_repo.features import features
 from feature_repo.online import open_feature_store
-from feature_repo.state import decode_state
 from streams.runtime import online_config
 from tests.chaos.check_messages import dead_letters, notices, possible_causes, scores, sentiments
 from tests.chaos.recompute_lists import compare_lists, load_catalogue
 from tests.chaos.topics import InputLog
 from tests.chaos.verdicts import Remains, Verdict, named
-from tests.integration.recompute import Shelf, differing, stored_states
+from tests.integration.recompute import Shelf, differing, events_in, stored_states
 
 FEATURE_BATCH = 200
 
@@ -100,7 +99,7 @@ def accounts(remains: Remains) -> Verdict:
     valid = list(remains.log.all())
     distinct = len({(each.topic, each.event_id) for each in valid})
     rows = remains.storefront.rows("SELECT state FROM {keyspace}.user_state")
-    counted = sum(_events_in(row.state) for row in rows)
+    counted = sum(events_in(row.state) for row in rows)
     planted = len(remains.log.planted)
     kept = (
         len(valid) == remains.sent_events
@@ -140,16 +139,3 @@ def processes(home: str) -> Verdict:
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
     return Verdict("the supervisor left no process behind", not left, f"{len(left)} left{named(left)}")
-
-
-def _events_in(state: bytes) -> int:
-    totals = decode_state(state).totals
-    return (
-        totals.clicks
-        + totals.adds
-        + totals.removes
-        + totals.purchases
-        + totals.returns
-        + totals.reviews
-        + totals.impressions
-    )

@@ -126,3 +126,17 @@ def stored_causes(storefront: Storefront, prefix: str) -> dict[str, tuple[str, i
 def differing(seen: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
     """Users whose states are not the same, missing and unexpected ones included."""
     return sorted(user_id for user_id in seen.keys() | expected.keys() if seen.get(user_id) != expected.get(user_id))
+
+
+def events_in(state: bytes) -> int:
+    """Count the different events that a stored state has taken in."""
+    totals = decode_state(state).totals
+    return (
+        totals.clicks
+        + totals.adds
+        + totals.removes
+        + totals.purchases
+        + totals.returns
+        + totals.reviews
+        + totals.impressions
+    )

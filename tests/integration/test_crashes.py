@@ -16,14 +16,13 @@ from feature_repo.features import features
 from feature_repo.online import open_feature_store
 from feature_repo.sources import Source
 from feature_repo.sources.shop import Shop
-from feature_repo.state import decode_state
 from scorer.bundle import latest_bundle
 from scorer.sentiment import Sentiment
 from streams.replay import Pace, replay
 from streams.runtime import online_config
 from streams.settings import Settings
 from tests.integration.clients import Storefront, user
-from tests.integration.recompute import Expected, Sent, Shelf, differing, stored_causes, stored_states
+from tests.integration.recompute import Expected, Sent, Shelf, differing, events_in, stored_causes, stored_states
 from tests.integration.running import Workers
 from tests.integration.test_replay import limit
 from tests.waiting import wait_until
@@ -69,7 +68,7 @@ def test_workers_killed_again_and_again_leave_the_state_of_one_undisturbed_pass(
     assert workers.restarts == before + killed
     seen = stored_states(storefront, users)
     assert differing(seen, expected.encoded()) == []
-    assert sum(_events_in(state) for state in seen.values()) == expected.events
+    assert sum(events_in(state) for state in seen.values()) == expected.events
     causes = stored_causes(storefront, users)
     assert causes.keys() == expected.states.keys()
     assert min(length for _, length in causes.values()) > 0
@@ -93,19 +92,6 @@ def kill_at_moments(workers: Workers, records: int, chance: random.Random) -> in
             wait_until(lambda pid=worker.pid: not psutil.pid_exists(pid), 30, "the end of a killed worker")
             killed += 1
     return killed
-
-
-def _events_in(state: bytes) -> int:
-    totals = decode_state(state).totals
-    return (
-        totals.clicks
-        + totals.adds
-        + totals.removes
-        + totals.purchases
-        + totals.returns
-        + totals.reviews
-        + totals.impressions
-    )
 
 
 def test_nothing_is_lost_while_cassandra_is_away(
