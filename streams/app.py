@@ -12,13 +12,11 @@ from faust.sensors.monitor import Monitor
 from faust.types import TP
 
 from streams.agents import add_agents
+from streams.consuming import consuming_options
 from streams.producing import BatchProducer
 from streams.runtime import Runtime
 from streams.settings import Settings
 from streams.topics import MAX_OUTPUT_BYTES, USER_TOPICS
-
-STREAM_BUFFER = 16_384
-"""Records buffered by a stream. At 4,096 the consumer sleeps a whole second whenever all partitions fill up."""
 
 
 class QuietMonitor(Monitor):
@@ -76,25 +74,8 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
     runtime = Runtime.open(settings)
     app = WorkerApp(
         settings.group,
-        broker=[f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
-        # No tables: what a worker holds it can lose.
-        store="memory://",
-        # Unused without tables, but Faust makes the folder, beside whatever the worker was started from.
-        datadir=settings.home / "faust",
-        key_serializer="raw",
-        value_serializer="raw",
-        topic_partitions=settings.partitions,
-        topic_disable_leader=True,
-        # Its port clashes when a second worker runs on the machine; metrics have an endpoint of their own.
-        web_enabled=False,
-        # What arrived while the group had no committed offset must not be lost.
-        consumer_auto_offset_reset="earliest",
+        **consuming_options(settings),
         consumer_group_instance_id=f"{settings.group}-{platform.node()}-{instance}",
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 3,
-        broker_max_poll_records=2_000,
-        broker_commit_interval=0.5,
-        stream_buffer_maxsize=STREAM_BUFFER,
         producer_max_request_size=MAX_OUTPUT_BYTES,
         monitor=QuietMonitor(),
     )

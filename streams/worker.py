@@ -49,7 +49,6 @@ def run(settings: Settings, instance: int) -> None:
     from streams.app import create_app
     from streams.poison import Caution, journal_path
 
-    # A third less of the event loop's time than asyncio's own.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app = create_app(settings, instance)
     app.runtime.caution = Caution(journal_path(settings.run, instance), os.environ.get(DIED_OF, ""))

@@ -27,13 +27,11 @@ from mode import CrashingSupervisor
 
 from feature_repo.cassandra_cluster import connect, split_addresses
 from streams.batches import MicroBatches, acknowledge
+from streams.consuming import consuming_options
 from streams.settings import Settings
 from streams.store import CONCURRENCY
 from streams.topics import USER_TOPICS
 from tests.benchmarks.child import answer
-
-STREAM_BUFFER = 16_384
-"""As in `streams.app`, which would bring the models and Feast with it."""
 
 TABLE = """CREATE TABLE IF NOT EXISTS {keyspace}.bench_rows (user_id text PRIMARY KEY, caused_by text, at_ms bigint)
     WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}"""
@@ -82,23 +80,7 @@ class _Caused(msgspec.Struct):
 
 def agent(settings: Settings, kind: str, count: Count) -> faust.App:
     """A Faust app whose agent does nothing, or writes a row an event."""
-    app = faust.App(
-        settings.group,
-        broker=[f"kafka://{address.strip()}" for address in settings.kafka.split(",")],
-        store="memory://",
-        datadir=settings.home / "faust",
-        key_serializer="raw",
-        value_serializer="raw",
-        topic_partitions=settings.partitions,
-        topic_disable_leader=True,
-        web_enabled=False,
-        consumer_auto_offset_reset="earliest",
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 3,
-        broker_max_poll_records=2_000,
-        broker_commit_interval=0.5,
-        stream_buffer_maxsize=STREAM_BUFFER,
-    )
+    app = faust.App(settings.group, **consuming_options(settings))
     topic = app.topic(*USER_TOPICS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     rows = Rows(settings) if kind == "row" else None
 
