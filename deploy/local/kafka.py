@@ -60,6 +60,7 @@ class Kafka:
     version = VERSION
     variable = "LASTCLICK_KAFKA"
     usual_ports: Mapping[str, int] = {"clients": 9092, "controller": 9093}
+    timer_slack_us = None
 
     def __init__(self, advertised_port: int | None = None) -> None:
         """Tell clients to come to ``advertised_port``, such as a proxy's, instead of the broker's own port."""

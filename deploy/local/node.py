@@ -155,7 +155,7 @@ class Node:
             if cancelled.is_set():
                 raise LauncherError(f"starting {server.title} was interrupted")
             began = time.monotonic()
-            self._started = process.start(command, places.console, ports, places.record)
+            self._started = process.start(command, places.console, ports, places.record, server.timer_slack_us)
             try:
                 self._await_answer(self._started, START_TIMEOUT_S, cancelled)
             except LauncherError:

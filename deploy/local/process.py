@@ -8,11 +8,13 @@ server is found by the argument file of its home on its command line.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +23,9 @@ import psutil
 # The system counts a start time in hundredths of a second since boot; clock corrections move it a little.
 START_TOLERANCE_S = 2.0
 POLL_S = 0.05
+
+# Of Linux's prctl(2).
+PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 29, 30
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,9 @@ class ServerProcess:
     ports: Mapping[str, int]
 
 
-def start(command: Sequence[str], console: Path, ports: Mapping[str, int], record: Path) -> ServerProcess:
+def start(
+    command: Sequence[str], console: Path, ports: Mapping[str, int], record: Path, timer_slack_us: int | None = None
+) -> ServerProcess:
     """Start a server that outlives this process, in a session of its own, and write its record.
 
     Parameters
@@ -45,17 +52,20 @@ def start(command: Sequence[str], console: Path, ports: Mapping[str, int], recor
         Kept in the record.
     record : Path
         The pid file.
+    timer_slack_us : int, optional
+        Microseconds by which Linux may let the server's short sleeps last longer; its default of 50 without.
     """
     console.parent.mkdir(parents=True, exist_ok=True)
     # A shell starts it in the background and ends: the server then belongs to the system, not to this
     # process, which needs no handle on it and leaves no zombie when the server ends.
-    done = subprocess.run(
-        ["/bin/sh", "-c", '"$@" >"$0" 2>&1 </dev/null & echo $!', str(console), *command],
-        check=True,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        cwd=console.parent,
-    )
+    with _timer_slack(timer_slack_us):
+        done = subprocess.run(
+            ["/bin/sh", "-c", '"$@" >"$0" 2>&1 </dev/null & echo $!', str(console), *command],
+            check=True,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            cwd=console.parent,
+        )
     pid = int(done.stdout)
     try:
         started_s = psutil.Process(pid).create_time()
@@ -64,6 +74,21 @@ def start(command: Sequence[str], console: Path, ports: Mapping[str, int], recor
     process = ServerProcess(pid=pid, started_s=started_s, ports=dict(ports))
     write_record(record, process)
     return process
+
+
+@contextlib.contextmanager
+def _timer_slack(slack_us: int | None) -> Iterator[None]:
+    """Change the timer slack of this thread; what it starts inherits it, over `exec` too."""
+    if slack_us is None or sys.platform != "linux":
+        yield
+        return
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    before_ns = prctl(PR_GET_TIMERSLACK)
+    prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(slack_us * 1000))
+    try:
+        yield
+    finally:
+        prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(before_ns))
 
 
 def write_record(record: Path, process: ServerProcess) -> None:

@@ -73,6 +73,10 @@ class Server(Protocol):
     def usual_ports(self) -> Mapping[str, int]:
         """Purpose to usual port; the purpose `clients` is the one that others connect to."""
 
+    @property
+    def timer_slack_us(self) -> int | None:
+        """Microseconds by which the system may prolong its short sleeps; None for the system's own."""
+
     def prepare(self, places: Places, ports: Mapping[str, int], class_path: Sequence[Path]) -> list[str]:
         """Write the settings and whatever a first start needs, and return the command line.
 

@@ -41,6 +41,7 @@ class StandIn:
     version: str = "1"
     program: str = ANSWERING
     starts: int = 0
+    timer_slack_us: int | None = None
     before_start: list[Callable[[Mapping[str, int]], object]] = field(default_factory=list)
 
     def prepare(self, places: Places, ports: Mapping[str, int], class_path: Sequence[Path]) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from deploy.local import process
 from deploy.local.process import ServerProcess
 from tests.deploy.forgotten import forgotten
+from tests.waiting import wait_until
 
 FOREVER = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
 STUBBORN = [
@@ -38,6 +39,16 @@ def test_a_started_server_is_recorded_and_alive(started: ServerProcess, tmp_path
 
 def test_a_started_server_has_a_session_of_its_own(started: ServerProcess) -> None:
     assert os.getsid(started.pid) != os.getsid(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="timer slack is Linux's")
+def test_a_server_sleeps_as_loosely_as_asked_and_its_starter_as_before(tmp_path: Path) -> None:
+    program = "from pathlib import Path; print(Path('/proc/self/timerslack_ns').read_text(), flush=True)"
+    before = Path("/proc/self/timerslack_ns").read_text()
+    server = process.start([sys.executable, "-c", program], tmp_path / "out", {}, tmp_path / "it.json", 500)
+    wait_until(lambda: not process.is_alive(server), 10, "the server to end")
+    assert int((tmp_path / "out").read_text()) == 500_000
+    assert Path("/proc/self/timerslack_ns").read_text() == before
 
 
 def test_a_stopped_server_is_gone(started: ServerProcess) -> None:
