@@ -29,6 +29,13 @@ log = logging.getLogger(__name__)
 
 POPULAR_SCENE = "popular"
 
+SHARE = 8
+"""Fewest items that are written at a time."""
+
+SHARES = 60
+SPREAD_S = 3.0
+"""Items are written in at most so many shares, over so many seconds."""
+
 
 class CatalogueFlow:
     """Keeps the catalogue, the item features and the popular list up to date."""
@@ -88,9 +95,18 @@ class CatalogueFlow:
     async def publish(self, owned: set[int]) -> None:
         """Write features of changed items in the owned partitions of ``items``, and the popular list with partition 0.
 
-        Every worker calls this every few seconds; each item has one writer.
+        Every worker calls this every few seconds; each item has one writer. Many items are written in shares with
+        pauses between: in one go, they would keep users waiting for a fifth of a second.
         """
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._publish, owned)
+        loop = asyncio.get_running_loop()
+        touched = self._touched()
+        size = max(SHARE, -(-len(touched) // SHARES))
+        for start in range(0, len(touched), size):
+            await loop.run_in_executor(self._threads, self._publish_items, touched[start : start + size], owned)
+            if start + size < len(touched):
+                await asyncio.sleep(SPREAD_S / SHARES)
+        if touched:
+            await loop.run_in_executor(self._threads, self._publish_popular, owned)
 
     def publish_everything(self) -> None:
         """Write all owned items next time: what a former owner or a killed Cassandra did not keep is not known."""
@@ -111,32 +127,40 @@ class CatalogueFlow:
             for item, vector in zip(items, vectors, strict=True)
         ]
 
-    def _publish(self, owned: set[int]) -> None:
+    def _touched(self) -> list[str]:
+        """Items whose features may have changed since the last call."""
         touched = self._popularity.touched()
         if self._everything:
             self._everything = False
             touched |= {item.item_id for item in self._catalogue.items()}
         touched |= self._catalogue.changed()
         self._metrics.items.set(len(self._catalogue))
+        return sorted(touched)
+
+    def _publish_items(self, item_ids: Sequence[str], owned: set[int]) -> None:
         now_ms = self._popularity.now_ms
         # Not event time: an item may change twice between two events.
         fences, count = self._stamps.known(owned), self._stamps.next_count()
         rows = []
-        for item_id in sorted(touched):
+        for item_id in item_ids:
             item = self._catalogue.item(item_id)
             partition = self._catalogue.partition(item_id)
             if item is not None and partition in fences:
-                state = self._popularity.state(item_id)
+                state = self._popularity.rescored(item_id)
                 at_ms = max(now_ms, item.published_at_ms)
                 rows.append(
                     ItemFeatureRow(item_id, item_features(state, item, at_ms), at_ms, fences[partition] + count)
                 )
         if rows:
             self._patience.until_available(partial(self._online.write_items, rows))
-        if 0 in fences and touched:
-            write_us = fences[0] + count
-            with self._catalogue.held():
-                popular = popular_list(self._catalogue, self._popularity.scores(self._catalogue), now_ms, self._rules)
-            name = list_id("", POPULAR_SCENE, write_us, {})
-            write = partial(self._store.write_item_list, POPULAR_SCENE, "", name, popular, write_us)
-            self._patience.until_available(write)
+
+    def _publish_popular(self, owned: set[int]) -> None:
+        fences = self._stamps.known(owned)
+        if 0 not in fences:
+            return
+        write_us, now_ms = fences[0] + self._stamps.next_count(), self._popularity.now_ms
+        with self._catalogue.held():
+            popular = popular_list(self._catalogue, self._popularity.scores(self._catalogue), now_ms, self._rules)
+        name = list_id("", POPULAR_SCENE, write_us, {})
+        write = partial(self._store.write_item_list, POPULAR_SCENE, "", name, popular, write_us)
+        self._patience.until_available(write)

@@ -97,6 +97,16 @@ class Popularity:
         with self._lock:
             return merge(self._counts[item_id, partition] for partition in sorted(self._partitions.get(item_id, ())))
 
+    def rescored(self, item_id: str) -> ItemState:
+        """Counts of an item over all partitions, its popularity reckoned anew."""
+        with self._scoring:
+            with self._lock:
+                self._outdated.discard(item_id)
+                now_ms = self.now_ms
+            state = self.state(item_id)
+            self._score_at[item_id] = (popularity(state, now_ms), now_ms)
+        return state
+
     def scores(self, catalogue: Catalogue) -> npt.NDArray[np.float32]:
         """Decayed popularity of each catalogue row at the newest event's time: float32 [R]."""
         with self._scoring:

@@ -15,7 +15,7 @@ import pytest
 from feature_repo.events import Click, Item, encode
 from feature_repo.state import Position
 from streams.catalogue import CatalogueRecord, encode_record
-from streams.catalogue_flow import CatalogueFlow
+from streams.catalogue_flow import SHARE, CatalogueFlow
 from streams.fence import Stamps
 from streams.lists import ListRules
 from streams.metrics import Metrics
@@ -247,3 +247,14 @@ def test_popular_list_is_made_while_items_arrive(shop: Shop) -> None:
         sys.setswitchinterval(interval)
     written.update(shop.publish(0))
     assert written == set(names)
+
+
+def test_many_items_are_written_in_shares(shop: Shop) -> None:
+    """In one go, they would keep the users of a busy worker waiting."""
+    names = [f"item-{number:03}" for number in range(2 * SHARE + 3)]
+    shop.process(*(published(item(name), offset) for offset, name in enumerate(names)))
+
+    assert shop.publish(0) == names
+    shares = [len(rows) for kind, rows in shop.done.steps if kind == "item features"]
+    assert shares == [SHARE, SHARE, 3]
+    assert [kind for kind, _ in shop.done.steps][-1] == "item list"
