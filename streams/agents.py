@@ -10,7 +10,7 @@ import faust
 from faust.types import StreamT
 from mode import CrashingSupervisor
 
-from streams.batches import MicroBatches, acknowledge, offsets_after, records
+from streams.batches import MicroBatches, acknowledge, offsets_after
 from streams.pipeline import Pipeline
 from streams.runtime import Runtime
 from streams.topics import ITEMS, USER_TOPICS
@@ -18,8 +18,8 @@ from streams.topics import ITEMS, USER_TOPICS
 ITEM_BATCH = 64
 """Items in one batch: their texts are encoded together, and a larger batch would keep new items waiting."""
 
-PUBLISH_INTERVAL_S = 5.0
-"""Seconds between two writes of item features: each adds up an item's counts over all partitions."""
+PUBLISH_PAUSE_S = 2.0
+"""Seconds between two rounds of item features: each adds up an item's counts over all partitions."""
 
 LAG_INTERVAL_S = 1.0
 
@@ -45,7 +45,7 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
         await runtime.started()
         while True:
             arrived = await runtime.caution.next(item_batches)
-            async with runtime.caution.touching(records(arrived)) as part:
+            async with runtime.caution.touching(arrived.records) as part:
                 await runtime.catalogue_flow.process(part)
             taken.update(offsets_after(arrived))
             await acknowledge(arrived)
@@ -72,9 +72,10 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
     app.agent(events, supervisor_strategy=CrashingSupervisor)(events_into_lists)
     app.task(encode_items)
     app.task(pipeline.prepare)
+    app.task(pipeline.announce)
     app.task(pipeline.write)
     app.task(pipeline.settle)
-    app.task(_every(PUBLISH_INTERVAL_S, publish_item_features))
+    app.task(_every(PUBLISH_PAUSE_S, publish_item_features))
     app.task(_every(LAG_INTERVAL_S, observe_lag))
 
 

@@ -7,12 +7,12 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
-import faust
 from faust.sensors.monitor import Monitor
 from faust.types import TP
 
 from streams.agents import add_agents
 from streams.consuming import consuming_options
+from streams.fetching import FetchApp
 from streams.producing import BatchProducer
 from streams.runtime import Runtime
 from streams.settings import Settings
@@ -32,7 +32,7 @@ class QuietMonitor(Monitor):
         """Count nothing."""
 
 
-class WorkerApp(faust.App):
+class WorkerApp(FetchApp):
     """A Faust app and what its agents share.
 
     ``when_stopping`` is called as soon as a stop is asked for, with whether that is because of a crash.

@@ -1,9 +1,9 @@
 """One micro-batch, from events to lists: records in; messages for Kafka and rows for Cassandra out, then written.
 
-Read `Flow.prepare` from top to bottom: decode, sentiment, state, features, scores, lists, outputs. `Flow.write` then
-makes a crash at any point repeat work, and never lose or double an effect: messages are acknowledged by Kafka before
-the rows that remember having sent them are written, and a user's rows (state, list, features) are written together or
-not at all. The caller acknowledges the records only when those rows are durable.
+Read `Flow.prepare` from top to bottom: decode, sentiment, state, features, scores, lists, outputs. `Flow.announce` and
+`Flow.write` then make a crash at any point repeat work, and never lose or double an effect: messages are acknowledged
+by Kafka before the rows that remember having sent them are written, and a user's rows (state, list, features) are
+written together or not at all. The caller acknowledges the records only when those rows are durable.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,7 +38,7 @@ from streams.poison import refuse_poison
 from streams.popularity import Popularity
 from streams.records import Message, Produce, Record
 from streams.settings import Settings
-from streams.store import RecommendationList, Store, UserWrite
+from streams.store import RecommendationList, Store, StoredState, UserWrite
 from streams.triggers import PropensityRule, TriggerMemory, decode_memory
 from streams.waiting import Patience
 
@@ -60,6 +60,15 @@ class _Decoded:
     event: Event
     record: Record
     sentiment: float | None = None
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """States on their way: partition of each user of a batch; tenure of those whose state is read; their rows."""
+
+    partitions: dict[str, int]
+    tenures: dict[str, int]
+    stored: Future[dict[str, StoredState]] | None
 
 
 @dataclass
@@ -106,16 +115,20 @@ class Flow:
         self.cache = StateCache(settings.cached_users)
         # Models and ranking in one thread keep the event loop free for heartbeats; stores wait in others.
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
-        self._writers = ThreadPoolExecutor(2, thread_name_prefix="write")
+        # A batch that is written, one whose states are read, and the question of what is safe on the disk.
+        self._stores = ThreadPoolExecutor(3, thread_name_prefix="stores")
 
     async def prepare(self, records: Sequence[Record]) -> Batch:
         """Bring a micro-batch to the point where nothing is left but to write."""
         return await asyncio.get_running_loop().run_in_executor(self._compute, self._prepare, records)
 
-    async def write(self, batch: Batch) -> None:
-        """Write what `prepare` has made; when this returns, everyone can read it."""
+    async def announce(self, batch: Batch) -> None:
+        """Append the messages that `prepare` has made; to be done before `write`, whose rows remember it."""
         with self._stage("produce"):
             await self._produce(batch.messages)
+
+    async def write(self, batch: Batch) -> None:
+        """Write the rows that `prepare` has made; when this returns, everyone can read them."""
         with self._stage("write rows"):
             await self.ask(partial(self._store.write, batch.rows))
         self._observe_freshness(batch)
@@ -128,7 +141,7 @@ class Flow:
     async def ask(self, call: Callable[[], Result]) -> Result:
         """Call Cassandra in a thread, again and again until it answers."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writers, self._patience.until_available, call)
+        return await loop.run_in_executor(self._stores, self._patience.until_available, call)
 
     async def refresh_catalogue(self) -> None:
         """Put newly read items to use, for a worker whose users are silent."""
@@ -138,17 +151,18 @@ class Flow:
         """Let go of the threads; a wait for Cassandra ends with `streams.waiting.Stopped`."""
         self._patience.stop()
         self._compute.shutdown(wait=False, cancel_futures=True)
-        self._writers.shutdown(wait=False, cancel_futures=True)
+        self._stores.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, records: Sequence[Record]) -> Batch:
         self._metrics.batch.observe(len(records))
         batch = Batch(self._stamps.fences({record.partition for record in records}))
         with self._stage("decode"):
             self._decode(records, batch)
+        reading = self._begin_reading(batch)
         with self._stage("sentiment"):
             self._score_reviews(batch)
         with self._stage("read states"):
-            self._read_states(batch)
+            self._take_states(batch, reading)
         with self._stage("update"):
             self._update(batch)
         with self._stage("score and rank"):
@@ -183,7 +197,8 @@ class Flow:
             score = sentiment_score(event, value, label, sentiment.version)
             batch.messages.append(for_user(topics.SCORES, event.user_id, decoded.record.partition, score))
 
-    def _read_states(self, batch: Batch) -> None:
+    def _begin_reading(self, batch: Batch) -> _Reading:
+        """Ask for the states that the cache lacks; the reviews are scored meanwhile."""
         partitions = {d.event.user_id: d.record.partition for d in batch.decoded}
         missing = []
         for user_id in partitions:
@@ -193,8 +208,13 @@ class Flow:
             else:
                 batch.users[user_id] = User(user_id, cached)
         tenures = {user_id: self.cache.tenure(partitions[user_id]) for user_id in missing}
-        stored = self._patience.until_available(partial(self._store.read_states, missing)) if missing else {}
-        for user_id in missing:
+        read = partial(self._store.read_states, missing)
+        stored = self._stores.submit(self._patience.until_available, read) if missing else None
+        return _Reading(partitions, tenures, stored)
+
+    def _take_states(self, batch: Batch, reading: _Reading) -> None:
+        stored = reading.stored.result() if reading.stored is not None else {}
+        for user_id, tenure in reading.tenures.items():
             state, memory = UserState(), TriggerMemory()
             row = stored.get(user_id)
             if row is not None:
@@ -202,7 +222,7 @@ class Flow:
                 if row.write_us < self._epoch_us:
                     # Offsets of topics that were deleted and made again mean nothing here.
                     state.offsets.clear()
-            batch.users[user_id] = User(user_id, CachedUser(state, memory, partitions[user_id], tenures[user_id]))
+            batch.users[user_id] = User(user_id, CachedUser(state, memory, reading.partitions[user_id], tenure))
 
     def _update(self, batch: Batch) -> None:
         for decoded in batch.decoded:

@@ -1,8 +1,9 @@
-"""The user topics' way through a worker: micro-batches in; prepared, written, settled and acknowledged batches out.
+"""The user topics' way through a worker: micro-batches in; prepared, announced, written and acknowledged batches out.
 
-Three endless tasks. One batch is written while the next is prepared, so the processor works while the servers answer;
-a written batch is acknowledged to Kafka once its rows are safe on Cassandra's disk. An exception in any of the three
-ends the worker: nothing that was not settled has been acknowledged, so it is delivered again.
+Four endless tasks. One batch is prepared while another is announced on Kafka and a third written to Cassandra, so the
+processor works while the servers answer; a written batch is acknowledged to Kafka once its rows are safe on
+Cassandra's disk. An exception in any of the four ends the worker: nothing that was not settled has been acknowledged,
+so it is delivered again.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from dataclasses import dataclass
 
 from faust.types import TP
 
-from streams.batches import Arrived, MicroBatches, acknowledge, offsets_after, records
+from streams.batches import Arrived, MicroBatches, acknowledge, offsets_after
 from streams.durability import DurabilityError
 from streams.fence import FenceError, lost
 from streams.flow import Batch
 from streams.runtime import Runtime
 
-UNDER_WAY = 2
-"""Batches that are prepared or written at a time."""
+UNDER_WAY = 3
+"""Batches that are prepared, announced or written at a time."""
 
 SETTLE_INTERVAL_S = 0.1
 
@@ -46,6 +47,7 @@ class Pipeline:
         self._batches, self._runtime = batches, runtime
         self._room = asyncio.Semaphore(UNDER_WAY)
         self._prepared: asyncio.Queue[tuple[Arrived, Batch]] = asyncio.Queue()
+        self._announced: asyncio.Queue[tuple[Arrived, Batch]] = asyncio.Queue()
         self._unsettled: deque[_Written] = deque()
         self._open = 0
         self._few_unsettled = asyncio.Event()
@@ -60,14 +62,21 @@ class Pipeline:
             arrived = await self._runtime.caution.next(self._batches)
             self._open += 1
             await self._runtime.ready()
-            async with self._runtime.caution.touching(records(arrived)) as part:
+            async with self._runtime.caution.touching(arrived.records) as part:
                 batch = await self._runtime.flow.prepare(part)
             self._prepared.put_nowait((arrived, batch))
 
-    async def write(self) -> None:
-        """Write the prepared batches in their order."""
+    async def announce(self) -> None:
+        """Append the messages of the prepared batches in their order."""
         while True:
             arrived, batch = await self._prepared.get()
+            await self._runtime.flow.announce(batch)
+            self._announced.put_nowait((arrived, batch))
+
+    async def write(self) -> None:
+        """Write the rows of the announced batches in their order."""
+        while True:
+            arrived, batch = await self._announced.get()
             await self._runtime.flow.write(batch)
             self._room.release()
             self.taken.update(offsets_after(arrived))
@@ -119,4 +128,4 @@ class Pipeline:
             self._few_unsettled.set()
 
     def _waiting(self) -> int:
-        return sum(len(written.arrived) for written in self._unsettled)
+        return sum(len(written.arrived.records) for written in self._unsettled)

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from feature_repo.events import DecodeError
-from streams.batches import Arrived, MicroBatches, records
+from streams.batches import Arrived, MicroBatches
 from streams.records import Record
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Caution:
             arrived = await batches.next()
             if not self._left:
                 return arrived
-            waiting.extend(arrived[cut] for cut in self.parts(records(arrived)))
+            waiting.extend(arrived.cut(self.parts(arrived.records)))
         return waiting.popleft()
 
     def parts(self, batch: Sequence[Record]) -> Iterator[slice]:

@@ -29,6 +29,9 @@ LOG_FILES = 3
 STOP_LIMIT_S = 15.0
 """Longer than a batch, shorter than the supervisor's patience. What is cut off is delivered again."""
 
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep the interpreter from others that want it; Python's default is as long as a batch."""
+
 CRASH_LIMIT_S = 0.5
 """After a crash there is nothing to wait for: what was not acknowledged never will be."""
 
@@ -49,6 +52,7 @@ def run(settings: Settings, instance: int) -> None:
     from streams.app import create_app
     from streams.poison import Caution, journal_path
 
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app = create_app(settings, instance)
     app.runtime.caution = Caution(journal_path(settings.run, instance), os.environ.get(DIED_OF, ""))

@@ -28,6 +28,7 @@ from mode import CrashingSupervisor
 from feature_repo.cassandra_cluster import connect, split_addresses
 from streams.batches import MicroBatches, acknowledge
 from streams.consuming import consuming_options
+from streams.fetching import FetchApp
 from streams.settings import Settings
 from streams.store import CONCURRENCY
 from streams.topics import USER_TOPICS
@@ -80,7 +81,7 @@ class _Caused(msgspec.Struct):
 
 def agent(settings: Settings, kind: str, count: Count) -> faust.App:
     """A Faust app whose agent does nothing, or writes a row an event."""
-    app = faust.App(settings.group, **consuming_options(settings))
+    app = FetchApp(settings.group, **consuming_options(settings))
     topic = app.topic(*USER_TOPICS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     rows = Rows(settings) if kind == "row" else None
 
@@ -88,10 +89,10 @@ def agent(settings: Settings, kind: str, count: Count) -> faust.App:
         while True:
             batch = await batches.next()
             if rows is not None:
-                taken = [(event.message.key, event.message.value) for _, event in batch]
+                taken = [(record.key, record.value) for record in batch.records]
                 await asyncio.get_running_loop().run_in_executor(None, rows.write, taken)
             await acknowledge(batch)
-            count.add(len(batch))
+            count.add(len(batch.records))
 
     batches = MicroBatches(settings.batch_max)
 

@@ -21,7 +21,7 @@ from tests.benchmarks.child import answer
 from tests.benchmarks.figures import quantile
 from tests.benchmarks.plan import Planned, Section, read_plan
 
-TICK_S = 0.002
+TICK_S = 0.005
 """Records due within a tick are sent together: waking up for each one would cost more than it spaces."""
 
 

@@ -19,11 +19,11 @@ from feature_repo.cassandra_cluster import connect, split_addresses
 from tests.benchmarks.child import answer, commands
 from tests.benchmarks.plan import Planned, Section, probe_number, probes_of, read_plan
 
-FIRST_S = 0.002
+FIRST_S = 0.005
 """No list is written sooner after its event is due."""
 
-EVERY_S = 0.002
-SHARE = 1 / 20
+EVERY_S = 0.005
+SHARE = 1 / 10
 """An old probe is looked at less often: at intervals of this share of its age."""
 
 

@@ -1,56 +1,80 @@
+"""Fetches through micro-batches: how much is worked on at a time, when more is asked for, what is acknowledged when."""
+
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import ConsumerRecord
+from faust.types import TP
 
-from streams.batches import MicroBatches, acknowledge
+from streams.batches import Arrived, MicroBatches, acknowledge, offsets_after
+from streams.fetching import Fetch
+from tests.streams.fakes import NOW_MS
+
+
+def fetch(*offsets: int, partition: int = 0) -> Fetch:
+    """Records of one partition, as the client hands them on."""
+    records = [ConsumerRecord("clicks", partition, n, NOW_MS, 0, b"anna", b"{}", None, 4, 2, ()) for n in offsets]
+    return Fetch({TP("clicks", partition): records}, generation_id=1)
 
 
 class FakeStream:
-    """Hands events out when they are given to it, and remembers which were acknowledged."""
+    """Hands fetches out when they are given to it, and remembers which were acknowledged."""
 
-    def __init__(self, *events: str) -> None:
-        self._events: asyncio.Queue[str] = asyncio.Queue()
-        self.acknowledged: list[str] = []
-        self.taken: list[str] = []
-        self.give(*events)
+    def __init__(self, *fetches: Fetch) -> None:
+        self._events: asyncio.Queue[Any] = asyncio.Queue()
+        self.acknowledged: list[Fetch] = []
+        self.give(*fetches)
 
-    def give(self, *events: str) -> None:
-        for event in events:
-            self._events.put_nowait(event)
+    def give(self, *fetches: Fetch) -> None:
+        for each in fetches:
+            self._events.put_nowait(SimpleNamespace(message=each))
 
     def noack(self) -> FakeStream:
         return self
 
-    async def events(self) -> AsyncIterator[str]:
+    async def events(self) -> AsyncIterator[Any]:
         while True:
-            event = await self._events.get()
-            self.taken.append(event)
-            yield event
+            yield await self._events.get()
 
-    async def ack(self, event: str) -> None:
-        self.acknowledged.append(event)
+    async def ack(self, event: Any) -> None:
+        self.acknowledged.append(event.message)
 
 
-class Steps:
-    """A process that waits, batch by batch, until it is let go on."""
+class Work:
+    """Takes batch after batch, each when it is let; raises at an offset it cannot take."""
 
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-        self._go = asyncio.Semaphore(0)
+    def __init__(self, most: int, *streams: FakeStream, cannot: int | None = None) -> None:
+        self.taken: list[list[int]] = []
+        self._cannot = cannot
+        self._batches, self._go = MicroBatches(most), asyncio.Semaphore(0)
+        self.run = asyncio.create_task(self._run())
+        self._tasks = [self.run, *(asyncio.create_task(self._batches.gather(s)) for s in streams)]  # type: ignore[arg-type]
 
-    async def __call__(self, batch: Sequence[Any]) -> None:
-        self.batches.append(list(batch))
-        await self._go.acquire()
+    async def _run(self) -> None:
+        while True:
+            arrived = await self._batches.next()
+            self.taken.append([record.offset for record in arrived.records])
+            if self._cannot in self.taken[-1]:
+                raise ValueError("cannot")
+            await self._go.acquire()
+            await acknowledge(arrived)
 
-    def go_on(self) -> None:
+    async def go_on(self) -> None:
         self._go.release()
+        await rest()
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def settle() -> None:
+async def rest() -> None:
     """Let every task do what it can."""
     for _ in range(50):
         await asyncio.sleep(0)
@@ -60,121 +84,100 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(scenario)
 
 
-def start(most: int, process: Any, *streams: FakeStream) -> list[asyncio.Task[None]]:
-    batches = MicroBatches(most)
-
-    async def run() -> None:
-        while True:
-            arrived = await batches.next()
-            await process([event for _, event in arrived])
-            await acknowledge(arrived)
-
-    gathering = [asyncio.create_task(batches.gather(stream)) for stream in streams]  # type: ignore[arg-type]
-    return [asyncio.create_task(run()), *gathering]
-
-
-async def end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def test_lone_event_is_worked_on_at_once() -> None:
+def test_lone_record_is_worked_on_at_once() -> None:
     async def scenario() -> None:
-        steps, stream = Steps(), FakeStream("a")
-        tasks = start(10, steps, stream)
-        await settle()
-        assert steps.batches == [["a"]]
-        await end(tasks)
+        work = Work(10, FakeStream(fetch(5)))
+        await rest()
+        assert work.taken == [[5]]
+        await work.end()
 
     run(scenario())
 
 
-def test_events_that_come_meanwhile_make_the_next_batch() -> None:
+def test_more_is_asked_for_when_the_last_of_a_fetch_is_done() -> None:
     async def scenario() -> None:
-        steps, stream = Steps(), FakeStream("a")
-        tasks = start(10, steps, stream)
-        await settle()
-        stream.give("b", "c", "d")
-        await settle()
-        assert steps.batches == [["a"]]
-        steps.go_on()
-        await settle()
-        assert steps.batches == [["a"], ["b", "c", "d"]]
-        await end(tasks)
+        first = fetch(1, 2, 3)
+        work = Work(2, FakeStream(first))
+        await rest()
+        assert work.taken == [[1, 2]]
+        assert not first.agent_is_back.is_set()
+        await work.go_on()
+        assert work.taken == [[1, 2], [3]]
+        assert not first.agent_is_back.is_set()
+        await work.go_on()
+        assert first.agent_is_back.is_set()
+        await work.end()
 
     run(scenario())
 
 
 def test_batch_holds_no_more_than_the_most() -> None:
     async def scenario() -> None:
-        steps, stream = Steps(), FakeStream(*"abcdefg")
-        tasks = start(3, steps, stream)
-        for _ in range(5):
-            await settle()
-            steps.go_on()
-        await settle()
-        assert max(map(len, steps.batches)) == 3
-        assert [event for batch in steps.batches for event in batch] == list("abcdefg")
-        await end(tasks)
+        work = Work(3, FakeStream(fetch(*range(7)), fetch(7)))
+        for _ in range(6):
+            await work.go_on()
+        assert work.taken == [[0, 1, 2], [3, 4, 5], [6], [7]]
+        await work.end()
 
     run(scenario())
 
 
-def test_nothing_is_acknowledged_before_its_batch_is_done() -> None:
+def test_fetch_is_acknowledged_when_all_of_it_is_done() -> None:
     async def scenario() -> None:
-        steps, stream = Steps(), FakeStream("a", "b")
-        tasks = start(10, steps, stream)
-        await settle()
+        first, second = fetch(1, 2, 3), fetch(4)
+        stream = FakeStream(first, second)
+        work = Work(2, stream)
+        await work.go_on()
         assert stream.acknowledged == []
-        steps.go_on()
-        steps.go_on()
-        await settle()
-        assert stream.acknowledged == ["a", "b"]
-        await end(tasks)
+        await work.go_on()
+        assert stream.acknowledged == [first]
+        await work.go_on()
+        assert stream.acknowledged == [first, second]
+        await work.end()
 
     run(scenario())
 
 
-def test_failure_ends_the_work_and_acknowledges_nothing_of_the_batch() -> None:
-    async def fail(batch: Sequence[Any]) -> None:
-        if "c" in batch:
-            raise ValueError("cannot")
-
+def test_failure_ends_the_work_and_acknowledges_nothing_of_the_fetch() -> None:
     async def scenario() -> None:
-        stream = FakeStream("a")
-        tasks = start(10, fail, stream)
-        await settle()
-        stream.give("b", "c")
+        stream = FakeStream(fetch(1, 2))
+        work = Work(1, stream, cannot=2)
+        await work.go_on()
         with pytest.raises(ValueError, match="cannot"):
-            await tasks[0]
-        assert stream.acknowledged in (["a"], ["a", "b"])
-        await end(tasks)
+            await work.run
+        assert stream.acknowledged == []
+        await work.end()
 
     run(scenario())
 
 
-def test_full_queue_holds_the_stream_back() -> None:
+def test_fetch_is_acknowledged_on_the_stream_it_came_from() -> None:
     async def scenario() -> None:
-        steps, stream = Steps(), FakeStream(*(str(number) for number in range(100)))
-        tasks = start(5, steps, stream)
-        await settle()
-        # At most one batch under way, two in line, and one event that waits to get in.
-        assert len(stream.taken) <= 5 + 10 + 1
-        await end(tasks)
-
-    run(scenario())
-
-
-def test_events_are_acknowledged_on_the_stream_they_came_from() -> None:
-    async def scenario() -> None:
-        steps, first, second = Steps(), FakeStream("a"), FakeStream("b")
-        tasks = start(10, steps, first, second)
+        one, other = fetch(1), fetch(2, partition=1)
+        first, second = FakeStream(one), FakeStream(other)
+        work = Work(10, first, second)
         for _ in range(3):
-            await settle()
-            steps.go_on()
-        await settle()
-        assert (first.acknowledged, second.acknowledged) == (["a"], ["b"])
-        await end(tasks)
+            await work.go_on()
+        assert (first.acknowledged, second.acknowledged) == ([one], [other])
+        await work.end()
+
+    run(scenario())
+
+
+def test_fetch_knows_where_each_partition_goes_on() -> None:
+    async def scenario() -> None:
+        of_two = {**fetch(3, 4).ends, **fetch(8, partition=1).ends}
+        assert of_two == {TP("clicks", 0): 5, TP("clicks", 1): 9}
+        assert offsets_after(Arrived(fetch(3, 4).records, None)) == {TP("clicks", 0): 5}
+
+    run(scenario())
+
+
+def test_only_the_last_part_of_a_batch_ends_its_fetch() -> None:
+    async def scenario() -> None:
+        ended_by: Any = (FakeStream(), SimpleNamespace(message=fetch(1, 2, 3)))
+        parts = Arrived(fetch(1, 2, 3).records, ended_by).cut([slice(0, 2), slice(2, 3)])
+        assert [[record.offset for record in part.records] for part in parts] == [[1, 2], [3]]
+        assert [part.last_of for part in parts] == [None, ended_by]
 
     run(scenario())

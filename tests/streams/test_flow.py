@@ -75,6 +75,7 @@ class Worker:
     async def through(self, records: Sequence[Record]) -> None:
         """Take a batch all the way."""
         batch = await self.flow.prepare(records)
+        await self.flow.announce(batch)
         await self.flow.write(batch)
         self.flow.settled(batch)
 
@@ -163,6 +164,7 @@ def test_former_owner_that_knows_more_of_another_topic_loses(worker: Worker, mak
     former = asyncio.run(worker.flow.prepare([record(click(number), number) for number in range(5)]))
 
     make(worker.store, worker.done).process(record(cart, 0))
+    asyncio.run(worker.flow.announce(former))
     asyncio.run(worker.flow.write(former))
 
     assert worker.state().totals.adds == 1
@@ -175,7 +177,9 @@ def test_batch_is_prepared_on_the_state_of_one_not_yet_written(worker: Worker) -
         first = await worker.flow.prepare([record(click(1), 0)])
         second = await worker.flow.prepare([record(click(2), 1)])
         # However the two writes race, the later batch stays.
+        await worker.flow.announce(second)
         await worker.flow.write(second)
+        await worker.flow.announce(first)
         await worker.flow.write(first)
 
     asyncio.run(scenario())
@@ -192,6 +196,7 @@ def test_user_whose_rows_may_be_lost_stays_in_memory(make: Callable[..., Worker]
 
     async def scenario() -> None:
         first = await worker.flow.prepare([record(click(1), 0)])
+        await worker.flow.announce(first)
         await worker.flow.write(first)
         await worker.through([record(click(2, user_id="bert"), 1)])
         assert worker.flow.cache.get("anna") is not None

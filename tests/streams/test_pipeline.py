@@ -14,6 +14,7 @@ from streams.batches import MicroBatches
 from streams.durability import DurabilityError
 from streams.fence import FenceError
 from streams.pipeline import Pipeline
+from tests.streams.test_batches import fetch
 
 
 class FakeStream:
@@ -23,7 +24,7 @@ class FakeStream:
         self.acknowledged: list[int] = []
 
     async def ack(self, event: Any) -> None:
-        self.acknowledged.append(event.message.offset)
+        self.acknowledged.append(event.message.records[0].offset)
 
 
 class FakeBatch(list[int]):
@@ -38,6 +39,7 @@ class FakeFlow:
     def __init__(self) -> None:
         self.fence_us = 1_000
         self.prepared: list[FakeBatch] = []
+        self.announced: list[FakeBatch] = []
         self.written: list[FakeBatch] = []
         self.settled_: list[FakeBatch] = []
         self.may_write = asyncio.Semaphore(0)
@@ -47,6 +49,9 @@ class FakeFlow:
         batch.fences = {0: self.fence_us}
         self.prepared.append(batch)
         return batch
+
+    async def announce(self, batch: FakeBatch) -> None:
+        self.announced.append(batch)
 
     async def write(self, batch: FakeBatch) -> None:
         await self.may_write.acquire()
@@ -101,15 +106,13 @@ class Worker:
         self.stream = FakeStream()
         self._batches = MicroBatches(1)
         self.pipeline = Pipeline(self._batches, self.runtime)  # type: ignore[arg-type]
-        loops = (self.pipeline.prepare, self.pipeline.write, self.pipeline.settle)
+        pipeline = self.pipeline
+        loops = (pipeline.prepare, pipeline.announce, pipeline.write, pipeline.settle)
         self.tasks = [asyncio.create_task(loop()) for loop in loops]
 
     async def arrive(self, *offsets: int) -> None:
         for offset in offsets:
-            message = SimpleNamespace(
-                topic="clicks", partition=0, offset=offset, timestamp=1.0, key=b"anna", value=b"", tp=("clicks", 0)
-            )
-            await self._batches._queue.put((self.stream, SimpleNamespace(message=message)))  # type: ignore[arg-type]
+            await self._batches._events.put((self.stream, SimpleNamespace(message=fetch(offset))))  # type: ignore[arg-type]
             await rest()
 
     async def write(self, count: int) -> None:
@@ -146,18 +149,18 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_next_batch_is_prepared_while_one_is_written_and_no_more() -> None:
+def test_batches_are_prepared_and_announced_while_one_is_written_and_no_more() -> None:
     async def scenario(worker: Worker) -> None:
-        await worker.arrive(1, 2)
-        assert worker.flow.prepared == [[1], [2]]
+        await worker.arrive(1, 2, 3)
+        assert worker.flow.prepared == worker.flow.announced == [[1], [2], [3]]
         assert worker.flow.written == []
-        waiting = asyncio.create_task(worker.arrive(3))
+        waiting = asyncio.create_task(worker.arrive(4))
         await rest()
-        assert worker.flow.prepared == [[1], [2]]
+        assert worker.flow.prepared == [[1], [2], [3]]
 
         await worker.write(1)
         await waiting
-        assert worker.flow.prepared == [[1], [2], [3]]
+        assert worker.flow.prepared == [[1], [2], [3], [4]]
         assert worker.flow.written == [[1]]
 
     run(scenario, lag_s=0)
@@ -186,7 +189,7 @@ def test_rows_that_cassandra_may_have_lost_end_the_work_unacknowledged() -> None
         worker.runtime.started_anew = True
 
         with pytest.raises(DurabilityError):
-            await worker.tasks[2]
+            await worker.tasks[3]
         assert worker.stream.acknowledged == []
 
     run(scenario, lag_s=0.3)
@@ -200,7 +203,7 @@ def test_node_started_anew_while_a_batch_is_written_ends_the_work() -> None:
         worker.runtime.started_anew = True
 
         with pytest.raises(DurabilityError):
-            await worker.tasks[2]
+            await worker.tasks[3]
         assert worker.stream.acknowledged == []
 
     run(scenario, lag_s=0)
@@ -227,7 +230,7 @@ def test_batch_of_a_partition_that_was_given_away_is_never_acknowledged() -> Non
         await worker.write(1)
 
         with pytest.raises(FenceError, match=r"partitions \[0\] were given to another worker"):
-            await worker.tasks[2]
+            await worker.tasks[3]
         assert worker.stream.acknowledged == []
 
     run(scenario, lag_s=0)
@@ -242,8 +245,25 @@ def test_batch_written_under_a_former_fence_of_our_own_is_never_acknowledged() -
         await worker.write(1)
 
         with pytest.raises(FenceError):
-            await worker.tasks[2]
+            await worker.tasks[3]
         assert worker.stream.acknowledged == []
+
+    run(scenario, lag_s=0)
+
+
+def test_nothing_is_written_before_its_messages_are_on_kafka() -> None:
+    """The rows remember that they were sent."""
+
+    async def scenario(worker: Worker) -> None:
+        async def fail(batch: FakeBatch) -> None:
+            raise ValueError("cannot")
+
+        worker.flow.announce = fail  # type: ignore[method-assign]
+        await worker.arrive(1)
+        await worker.write(1)
+        with pytest.raises(ValueError, match="cannot"):
+            await worker.tasks[1]
+        assert worker.flow.written == []
 
     run(scenario, lag_s=0)
 
@@ -256,7 +276,7 @@ def test_failed_write_ends_the_work_and_acknowledges_nothing() -> None:
         worker.flow.write = fail  # type: ignore[method-assign]
         await worker.arrive(1)
         with pytest.raises(ValueError, match="cannot"):
-            await worker.tasks[1]
+            await worker.tasks[2]
         assert worker.stream.acknowledged == []
 
     run(scenario, lag_s=0)
