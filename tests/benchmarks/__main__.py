@@ -1,7 +1,8 @@
 """The benchmarks: ``python -m tests.benchmarks [NAME ...]``; names in, figures beside their floors out.
 
-All of them without a name. Each is a module ``bench_NAME`` of this folder with ``run(context) -> Result``. They run on
-local servers of their own, or on those of LASTCLICK_KAFKA and LASTCLICK_CASSANDRA, whose topics then take the load.
+All but the long ones without a name. Each is a module ``bench_NAME`` of this folder with ``run(context) -> Result``.
+They run on local servers of their own, or on those of LASTCLICK_KAFKA and LASTCLICK_CASSANDRA, whose topics then take
+the load.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.report import Report, markdown, write_report
 
 NAMES = ("freshness", "saturation", "backfill", "scoring", "memory", "start", "catalogue", "online-store")
+LONG = ("soak",)
+"""Run only by name."""
 
 
 def main(arguments: list[str]) -> int:
@@ -63,7 +66,9 @@ def main(arguments: list[str]) -> int:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="lastclick bench", description="Benchmarks, each figure beside its floor.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"Some of: {', '.join(NAMES)}; all without one.")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"Some of: {', '.join(NAMES)} (all without one); {', '.join(LONG)}."
+    )
     parser.add_argument("--quick", action="store_true", help="Short windows and small sizes.")
     parser.add_argument(
         "--out", type=Path, help="Folder of results.json, results.md and plots; <home>/bench if not given."
@@ -83,8 +88,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--data", type=Path, default=_shared_data(), help="Folder of the shared data sets: LASTCLICK_DATA."
     )
     asked = parser.parse_args(arguments)
-    if unknown := sorted(set(asked.names) - set(NAMES)):
-        parser.error(f"saw {', '.join(unknown)}, expected some of: {', '.join(NAMES)}")
+    if unknown := sorted(set(asked.names) - {*NAMES, *LONG}):
+        parser.error(f"saw {', '.join(unknown)}, expected some of: {', '.join((*NAMES, *LONG))}")
     return asked
 
 

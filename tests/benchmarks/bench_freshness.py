@@ -7,6 +7,7 @@ could be sent then. The floor is a Faust agent that writes one row an event, und
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,7 @@ def measure(
     statement: str,
     pids: list[int],
     workers: Workers | None,
+    after_window: Callable[[Window], object] = lambda _: None,
 ) -> list[Window]:
     """Send and watch section after section; the first is for warming up."""
     windows = []
@@ -111,6 +113,7 @@ def measure(
                 context.say(f"  p50 {p50:.1f} ms, p99 {p99:.1f} ms, {lag} events behind at its end")
             if number:
                 windows.append(window)
+                after_window(window)
     return windows
 
 

@@ -2,8 +2,8 @@
 
 ``python -m tests.benchmarks.floors KIND RECORDS`` with the settings of a worker in the environment; prints a
 `Running` line when it takes records. ``row`` is a Faust agent that writes one Cassandra row an event, with the flow's
-own partitions, consumer settings and micro-batches. ``nothing`` is the same agent without the row. ``consumer`` is
-aiokafka, the client inside Faust, alone.
+own partitions, consumer settings, fetches and micro-batches. ``nothing`` is an agent as in Faust's manual, which takes
+one event after the other and does nothing with it. ``consumer`` is aiokafka, the client inside Faust, alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -79,25 +79,39 @@ class _Caused(msgspec.Struct):
     event_id: str
 
 
-def agent(settings: Settings, kind: str, count: Count) -> faust.App:
-    """A Faust app whose agent does nothing, or writes a row an event."""
+def writing(settings: Settings, count: Count) -> faust.App:
+    """A Faust app whose agent writes a row an event."""
     app = FetchApp(settings.group, **consuming_options(settings))
-    topic = app.topic(*USER_TOPICS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    rows = Rows(settings) if kind == "row" else None
+    batches, rows = MicroBatches(settings.batch_max), Rows(settings)
 
-    async def process() -> None:
+    async def write() -> None:
         while True:
             batch = await batches.next()
-            if rows is not None:
-                taken = [(record.key, record.value) for record in batch.records]
-                await asyncio.get_running_loop().run_in_executor(None, rows.write, taken)
+            taken = [(record.key, record.value) for record in batch.records]
+            await asyncio.get_running_loop().run_in_executor(None, rows.write, taken)
             await acknowledge(batch)
             count.add(len(batch.records))
 
-    batches = MicroBatches(settings.batch_max)
-
     async def events(stream: StreamT[Any]) -> None:
         await batches.gather(stream)
+
+    app.task(write)
+    return _counting(app, events, "row", count)
+
+
+def idle(settings: Settings, count: Count) -> faust.App:
+    """A Faust app whose agent does nothing."""
+
+    async def events(stream: StreamT[Any]) -> None:
+        async for _ in stream:
+            count.add(1)
+
+    return _counting(faust.App(settings.group, **consuming_options(settings)), events, "nothing", count)
+
+
+def _counting(app: faust.App, events: Callable[[StreamT[Any]], Awaitable[None]], kind: str, count: Count) -> faust.App:
+    """An app with an agent of the user topics that says when it takes records."""
+    topic = app.topic(*USER_TOPICS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
     async def say_running() -> None:
         while not app.consumer.assignment():
@@ -105,7 +119,6 @@ def agent(settings: Settings, kind: str, count: Count) -> faust.App:
         count.begin(kind)
 
     app.agent(topic, supervisor_strategy=CrashingSupervisor)(events)
-    app.task(process)
     app.task(say_running)
     return app
 
@@ -166,7 +179,7 @@ def main(kind: str, records: int) -> None:
         return
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     # Faust's own words go to stderr: stdout carries the answers.
-    app = agent(settings, kind, count)
+    app = writing(settings, count) if kind == "row" else idle(settings, count)
     worker = faust.Worker(app, loglevel="WARN", redirect_stdouts=False, stdout=sys.stderr)
     # It would turn by every debug message of every library, and make them all for that.
     worker.spinner = None

@@ -15,7 +15,7 @@ from kafka.partitioner.default import murmur2
 from feature_repo.events import Event, encode
 
 PROBES_PER_S = 15
-"""Few enough that reading their lists every 2 ms takes a few percent of a core."""
+"""Few enough that reading their lists every 5 ms takes a tenth of a core."""
 
 PROBE_USERS = 400
 """A probe user's next event comes after 25 s or more."""
