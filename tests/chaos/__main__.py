@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -32,6 +33,9 @@ MODELS = ("recommender", "sentiment", "text-encoder")
 def main() -> None:
     """Do what the command line asks for."""
     arguments = _parse()
+    # What the harness's own clients see of broken connections is what was asked for.
+    for client in ("kafka", "cassandra"):
+        logging.getLogger(client).setLevel(logging.CRITICAL)
     # Ended in order, as by Ctrl-C: no server and no worker stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with _home(arguments.keep) as home:
