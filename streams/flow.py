@@ -18,7 +18,6 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
-from cassandra.query import BatchStatement
 
 from feature_repo.events import DecodeError, Event, Review, decode_event
 from feature_repo.features import features
@@ -33,7 +32,7 @@ from streams.fence import Stamps
 from streams.lists import SCENE, ListRules, build_lists, list_id
 from streams.messages import for_user, refused, sentiment_score
 from streams.metrics import Metrics
-from streams.outputs import User, feature_row, messages, recommendation_list, stored_state
+from streams.outputs import User, UserRows, feature_row, messages, recommendation_list, stored_state
 from streams.poison import refuse_poison
 from streams.popularity import Popularity
 from streams.records import Message, Produce, Record
@@ -82,7 +81,7 @@ class Batch:
     decoded: list[_Decoded] = field(default_factory=list)
     users: dict[str, User] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
-    rows: list[BatchStatement] = field(default_factory=list)
+    rows: list[UserRows] = field(default_factory=list)
 
 
 class Flow:
@@ -130,7 +129,7 @@ class Flow:
     async def write(self, batch: Batch) -> None:
         """Write the rows that `prepare` has made; when this returns, everyone can read them."""
         with self._stage("write rows"):
-            await self.ask(partial(self._store.write, batch.rows))
+            await self.ask(partial(self._write, batch.rows))
         self._observe_freshness(batch)
         self._metrics.lists.inc(sum(user.listed for user in batch.users.values()))
 
@@ -289,10 +288,15 @@ class Flow:
                 if user.trigger is not None:
                     self._metrics.triggers.labels(user.trigger.rule).inc()
         batch.messages.extend(Message(topics.ITEM_COUNTS, key, value) for key, value in self._popularity.unpublished())
-        rows = self._online.bind_users([feature_row(user, row, stamps[user.cached.partition]) for user, row in moved])
-        batch.rows = self._store.bind_users(
-            UserWrite(stored_state(user, stamps[user.cached.partition]), row, lists.get(user.user_id))
-            for (user, _), row in zip(moved, rows, strict=True)
+        for user, row in moved:
+            stamp_us = stamps[user.cached.partition]
+            state, features = stored_state(user, stamp_us), feature_row(user, row, stamp_us)
+            batch.rows.append(UserRows(state, features, lists.get(user.user_id)))
+
+    def _write(self, rows: Sequence[UserRows]) -> None:
+        statements = self._online.bind_users([row.features for row in rows])
+        self._store.write(
+            [UserWrite(row.state, features, row.recommended) for row, features in zip(rows, statements, strict=True)]
         )
 
     def _observe_freshness(self, batch: Batch) -> None:

@@ -115,11 +115,8 @@ def _items(
     rows: list[int], scores: npt.NDArray[np.float32], reasons: list[str], catalogue: Catalogue
 ) -> tuple[RecommendedItem, ...]:
     item_ids = catalogue.table.item_ids
-    return tuple(
-        RecommendedItem(item_id, float(scores[row]), reason)
-        for row, reason in zip(rows, reasons, strict=True)
-        if (item_id := item_ids[row]) is not None
-    )
+    places = zip([item_ids[row] for row in rows], scores[np.asarray(rows, np.intp)].tolist(), reasons, strict=True)
+    return tuple(RecommendedItem._make(place) for place in places if place[0] is not None)
 
 
 def _ranked(

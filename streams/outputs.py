@@ -40,6 +40,15 @@ class User:
         return self.cached.state
 
 
+@dataclass(frozen=True)
+class UserRows:
+    """What Cassandra is to hold of a user after a batch; ``recommended`` is None when no event renewed the list."""
+
+    state: StoredState
+    features: UserFeatureRow
+    recommended: RecommendationList | None
+
+
 def messages(user: User, features: FeatureRow, list_id: str, model_version: str, label: str) -> Iterator[Message]:
     """Score, list notice and trigger of a listed user."""
     score = propensity_score(

@@ -9,7 +9,7 @@ block: the flow makes them from a thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -151,13 +151,9 @@ class Store:
             if row.state is not None
         }
 
-    def bind_users(self, writes: Iterable[UserWrite]) -> list[BatchStatement]:
-        """One single-partition batch for each user, for `write`."""
-        return [self._bind_user(write) for write in writes]
-
-    def write(self, batches: Sequence[BatchStatement]) -> None:
-        """Write batches side by side; writing them again changes nothing."""
-        self._all(batches)
+    def write(self, writes: Sequence[UserWrite]) -> None:
+        """Write users side by side, one mutation each; writing them again changes nothing."""
+        self._all([self._bind_user(write) for write in writes])
 
     def _bind_user(self, write: UserWrite) -> BatchStatement:
         state, entry = write.state, write.recommended

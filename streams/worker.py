@@ -32,6 +32,9 @@ STOP_LIMIT_S = 15.0
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter from others that want it; Python's default is as long as a batch."""
 
+GARBAGE_THRESHOLD = 20_000
+"""Objects made and not yet freed before a look for cycles: a batch makes more than Python's 700 several times over."""
+
 CRASH_LIMIT_S = 0.5
 """After a crash there is nothing to wait for: what was not acknowledged never will be."""
 
@@ -64,6 +67,7 @@ def run(settings: Settings, instance: int) -> None:
         # Modules, models and catalogue are here to stay: looking through them for garbage would stop the flow for as
         # long as a batch takes, again and again.
         gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD)
         models = {name: model.version for name, model in app.runtime.all_models().items()}
         write_worker(settings.run, WorkerRun(instance, os.getpid(), port, time.time_ns() // 1_000_000, models))
 

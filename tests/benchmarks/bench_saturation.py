@@ -21,13 +21,13 @@ from tests.benchmarks.readings import Progress
 
 WORKERS = (1, 2, 4)
 SECONDS, QUICK_SECONDS = 30.0, 10.0
-AHEAD = 8_000
+AHEAD = 24_000
 """Events of backlog: more than any flow commits between two looks."""
 
-PIECE = 2_000
-EVENTS = 300_000
-QUICK_EVENTS = 100_000
-LOOK_S = 0.4
+PIECE = 6_000
+EVENTS = 600_000
+QUICK_EVENTS = 400_000
+LOOK_S = 0.3
 TARGET = 4_000.0
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cassandra.query import BatchStatement
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 
 from feature_repo.features import NUMERIC_NAMES, TEXT_NAMES, FeatureRow
@@ -58,7 +57,7 @@ def online(own: Settings, store: Store) -> Iterator[OnlineFeatures]:
         yield online
 
 
-Write = Callable[[StoredState, RecommendationList | None], BatchStatement]
+Write = Callable[[StoredState, RecommendationList | None], UserWrite]
 WriteList = Callable[[RecommendationList, int], None]
 WriteStates = Callable[[Iterable[StoredState]], None]
 
@@ -67,12 +66,11 @@ WriteStates = Callable[[Iterable[StoredState]], None]
 def bind(store: Store, online: OnlineFeatures) -> Write:
     """Bind what is written of a user, features included."""
 
-    def bind(state: StoredState, recommended: RecommendationList | None = None) -> BatchStatement:
+    def bind(state: StoredState, recommended: RecommendationList | None = None) -> UserWrite:
         numbers = np.zeros(len(NUMERIC_NAMES), np.float32)
         row = FeatureRow(numbers, dict.fromkeys(TEXT_NAMES, "tents"), NUMERIC_NAMES)
         (features,) = online.bind_users([UserFeatureRow(state.user_id, row, 1_000, state.write_us)])
-        (batch,) = store.bind_users([UserWrite(state, features, recommended)])
-        return batch
+        return UserWrite(state, features, recommended)
 
     return bind
 

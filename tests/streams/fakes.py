@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,9 +107,6 @@ class FakeStore:
     def read_states(self, user_ids: Sequence[str]) -> dict[str, StoredState]:
         self._done.steps.append(("read", list(user_ids)))
         return {user_id: self.states[user_id] for user_id in user_ids if user_id in self.states}
-
-    def bind_users(self, writes: Iterable[UserWrite]) -> list[UserWrite]:
-        return list(writes)
 
     def write(self, writes: Sequence[UserWrite]) -> None:
         if self.fail_writes is not None:
