@@ -173,11 +173,10 @@ class FetchConsumer(Consumer):
         notify(self._waiting_for_ack)
         return True
 
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget what was acknowledged of partitions that go to another worker."""
-        for tp in revoked:
-            self._acknowledged.pop(tp, None)
-        await super().on_partitions_revoked(revoked)
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget what was acknowledged: reading begins after what is committed, which others may have moved on."""
+        self._acknowledged.clear()
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def _filter_tps_with_pending_acks(self, topics: TPorTopicSet | None = None) -> Iterator[TP]:
         return (tp for tp in self._acknowledged if topics is None or tp in topics or tp.topic in topics)

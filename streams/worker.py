@@ -146,16 +146,30 @@ def _die_with_parent() -> None:
             raise SystemExit("worker: its supervisor ended before it started")
 
 
+class OneLine(logging.Filter):
+    """Says in one line what a client's traceback says in forty, again and again while a server is away."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Put the error's own words behind the message, and let every record pass."""
+        if record.exc_info and record.name.partition(".")[0] in ("cassandra", "aiokafka", "kafka"):
+            error = record.exc_info[1]
+            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}: {error}", None
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def logging_config(settings: Settings, instance: int) -> dict[str, Any]:
     """Logging of a worker, as `logging.config.dictConfig` takes it: one file, bounded, warnings and our own words."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        "filters": {"one line": {"()": OneLine}},
         "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
         "handlers": {
             "file": {
                 "class": "logging.handlers.RotatingFileHandler",
                 "formatter": "line",
+                "filters": ["one line"],
                 "filename": str(settings.logs / f"worker-{instance}.log"),
                 "maxBytes": LOG_BYTES,
                 "backupCount": LOG_FILES,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -122,5 +124,6 @@ def planted() -> Planted:
         progress=lambda message: None,
     )
     models_dir = Path(tempfile.mkdtemp(prefix="lastclick-test-models-"))
+    atexit.register(shutil.rmtree, models_dir, ignore_errors=True)
     bundle = export(trained, dataset, models_dir, text_encoder="0" * 64, note="a planted log")
     return Planted(dataset, occasions, text_vectors, trained, bundle)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,13 +29,16 @@ def main() -> int:
         arguments.error(f"saw {', '.join(sorted(unknown))}, expected some of {', '.join(NAMES)}")
     if given.here:
         fuzz(given.names[0], given.seconds)
-    codes = [
-        # A process of its own: a crash of native code ends one fuzzer, not all.
-        subprocess.run(
-            [sys.executable, "-m", "tests.fuzz", name, "--here", "--seconds", str(given.seconds)], check=False
-        ).returncode
-        for name in given.names or NAMES
-    ]
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        codes = [
+            # A process of its own: a crash of native code ends one fuzzer, not all. Fuzzers end without cleaning up.
+            subprocess.run(
+                [sys.executable, "-m", "tests.fuzz", name, "--here", "--seconds", str(given.seconds)],
+                check=False,
+                env=os.environ | {"TMPDIR": folder},
+            ).returncode
+            for name in given.names or NAMES
+        ]
     return 1 if any(codes) else 0
 
 

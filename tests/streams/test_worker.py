@@ -55,3 +55,26 @@ def test_worker_that_cannot_run_says_why_and_is_not_to_be_started_again(tmp_path
     assert done.returncode == REFUSED
     assert "LASTCLICK_DEVICE: saw 'tpu', expected auto, cpu or cuda" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_clients_traceback_is_one_line_of_the_log(tmp_path: Path) -> None:
+    """While Cassandra is away, the driver logs one after the other."""
+    settings = Settings.from_environment(home=tmp_path)
+    settings.logs.mkdir(parents=True)
+    program = f"""
+import logging, logging.config
+from pathlib import Path
+from streams.settings import Settings
+from streams.worker import logging_config
+logging.config.dictConfig(logging_config(Settings.from_environment(home=Path({str(tmp_path)!r})), 3))
+for name in ("cassandra.cluster", "streams.flow"):
+    try:
+        raise ConnectionError("refused: 100 %")
+    except ConnectionError:
+        logging.getLogger(name).exception("cannot prepare on %s", "127.0.0.1")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    theirs, ours, *traceback = (settings.logs / "worker-3.log").read_text().splitlines()
+    assert theirs.endswith("ERROR cassandra.cluster: cannot prepare on 127.0.0.1: ConnectionError: refused: 100 %")
+    assert ours.endswith("ERROR streams.flow: cannot prepare on 127.0.0.1")
+    assert traceback[-1] == "ConnectionError: refused: 100 %"
