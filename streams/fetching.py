@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import faust
@@ -33,7 +33,7 @@ aiokafka itself waits as long before it leaves out the partitions whose records 
 """
 
 PATIENCE_S = 1.0
-"""Seconds that a fetch waits for records before Faust looks whether it is to stop."""
+"""Seconds that a fetch waits for records, or for its agent, before a look at whether all is still as it was."""
 
 
 class Fetch(ConsumerMessage):
@@ -153,15 +153,17 @@ class FetchConsumer(Consumer):
                 await self.perform_seek()
             elif fetched and generation_id == self.app.consumer_generation_id:
                 await self.app.flow_control.acquire()
-                await self._hand_on(channel, Fetch(fetched, generation_id)).wait()
+                fetch = Fetch(fetched, generation_id)
+                fetch.incref()
+                channel.queue.put_nowait(Event(self.app, None, None, None, fetch))
+                await self._until_back(fetch)
 
-    def _hand_on(self, channel: TopicT, fetch: Fetch) -> asyncio.Event:
-        """Put a fetch in line for its agent; returns what is set when the agent wants more."""
-        fetch.incref()
-        channel.queue.put_nowait(Event(self.app, None, None, None, fetch))
-        # Faust drops what waits in line when partitions change.
-        weakref.finalize(fetch, fetch.agent_is_back.set).atexit = False
-        return fetch.agent_is_back
+    async def _until_back(self, fetch: Fetch) -> None:
+        """Wait until the agent wants more; no longer than until partitions change, when Faust may drop the fetch."""
+        while fetch.generation_id == self.app.consumer_generation_id and not fetch.agent_is_back.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await fetch.agent_is_back.wait()
 
     def ack(self, message: Message) -> bool:
         """Let a fetch's offsets be committed."""
