@@ -141,7 +141,6 @@ class FetchConsumer(Consumer):
     async def _drain(self, channel: TopicT, fetcher: ServiceT) -> None:
         while not (self.should_stop or fetcher.should_stop):
             await self.can_resume_flow.wait()
-            generation_id = self.app.consumer_generation_id
             partitions = {tp for tp in self._get_active_partitions() if tp.topic in channel.topics}
             if not partitions:
                 # None are this worker's, until a rebalance, which starts all this anew.
@@ -149,11 +148,16 @@ class FetchConsumer(Consumer):
                 continue
             fetched = await self._getmany(partitions, PATIENCE_S)
             if not self.flow_active:
-                # What was fetched is not this worker's any more, or not yet: back to what is committed.
+                # Partitions are changing: back to what is committed.
                 await self.perform_seek()
-            elif fetched and generation_id == self.app.consumer_generation_id:
+                continue
+            # They may have changed while records were waited for. What is left out here is another worker's; nothing
+            # else may be, for the client has gone on behind it.
+            active = self._get_active_partitions()
+            ours = {tp: records for tp, records in fetched.items() if tp in active}
+            if ours:
+                fetch = Fetch(ours, self.app.consumer_generation_id)
                 await self.app.flow_control.acquire()
-                fetch = Fetch(fetched, generation_id)
                 fetch.incref()
                 channel.queue.put_nowait(Event(self.app, None, None, None, fetch))
                 await self._until_back(fetch)

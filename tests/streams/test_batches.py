@@ -16,10 +16,15 @@ from streams.fetching import Fetch
 from tests.streams.fakes import NOW_MS
 
 
+def record(tp: TP, offset: int) -> ConsumerRecord:
+    """A record as the client hands it on."""
+    return ConsumerRecord(tp.topic, tp.partition, offset, NOW_MS, 0, b"anna", b"{}", None, 4, 2, ())
+
+
 def fetch(*offsets: int, partition: int = 0) -> Fetch:
-    """Records of one partition, as the client hands them on."""
-    records = [ConsumerRecord("clicks", partition, n, NOW_MS, 0, b"anna", b"{}", None, 4, 2, ()) for n in offsets]
-    return Fetch({TP("clicks", partition): records}, generation_id=1)
+    """Records of one partition."""
+    tp = TP("clicks", partition)
+    return Fetch({tp: [record(tp, offset) for offset in offsets]}, generation_id=1)
 
 
 class FakeStream:

@@ -1,4 +1,4 @@
-"""How long the consumer waits for an agent that has a fetch."""
+"""What the consumer hands on around a change of partitions, and how long it waits for an agent that has a fetch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.types import TP
 
 from streams import fetching
 from streams.fetching import FetchConsumer
-from tests.streams.test_batches import fetch
+from tests.streams.test_batches import fetch, record
 
 
 @pytest.fixture
@@ -42,5 +43,36 @@ def test_agent_is_waited_for_no_longer_than_until_partitions_change(consumer: An
         await asyncio.sleep(0.05)
         consumer.app.consumer_generation_id = 2
         await asyncio.wait_for(waiting, 10)
+
+    asyncio.run(scenario())
+
+
+def test_records_that_come_right_after_a_change_of_partitions_are_handed_on(consumer: Any) -> None:
+    """The client's position is behind them: left out, they would be lost once later ones are committed."""
+    mine, moved = TP("clicks", 0), TP("clicks", 1)
+
+    async def scenario() -> None:
+        stopped, queue = asyncio.Event(), asyncio.Queue[Any]()
+        consumer._stopped, consumer._crashed, consumer.flow_active = stopped, asyncio.Event(), True
+        consumer.can_resume_flow = asyncio.Event()
+        consumer.can_resume_flow.set()
+        consumer._active_partitions = {mine, moved}
+        flow_control = SimpleNamespace(acquire=lambda: asyncio.sleep(0))
+        consumer.app = SimpleNamespace(consumer_generation_id=1, flow_control=flow_control)
+
+        async def getmany(partitions: set[TP], timeout: float) -> dict[TP, list[Any]]:
+            # Asked in one generation of the group, answered in the next.
+            consumer.app.consumer_generation_id += 1
+            consumer._active_partitions = {mine}
+            return {tp: [record(tp, 7)] for tp in partitions}
+
+        consumer._getmany = getmany
+        channel: Any = SimpleNamespace(topics=["clicks"], queue=queue)
+        draining = asyncio.create_task(consumer._drain(channel, SimpleNamespace(should_stop=False)))
+        taken = (await asyncio.wait_for(queue.get(), 10)).message
+        assert taken.ends == {mine: 8}
+        assert taken.generation_id == consumer.app.consumer_generation_id == 2
+        draining.cancel()
+        await asyncio.gather(draining, return_exceptions=True)
 
     asyncio.run(scenario())
