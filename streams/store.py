@@ -153,9 +153,10 @@ class Store:
 
     def write(self, writes: Sequence[UserWrite]) -> None:
         """Write users side by side, one mutation each; writing them again changes nothing."""
-        self._all([self._bind_user(write) for write in writes])
+        self._all([self.statement(write) for write in writes])
 
-    def _bind_user(self, write: UserWrite) -> BatchStatement:
+    def statement(self, write: UserWrite) -> BatchStatement:
+        """Bind what is written of a user, as one batch in one partition."""
         state, entry = write.state, write.recommended
         # Unlogged: one partition, one mutation, so there is nothing for a batch log to keep together.
         batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)

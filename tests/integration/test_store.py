@@ -135,8 +135,8 @@ def test_state_list_and_features_of_a_user_are_one_mutation(
     store: Store, online: OnlineFeatures, bind: Write, user_id: str
 ) -> None:
     """Cassandra takes a batch in one partition as one mutation: its trace shows one append to the commit log."""
-    batch = bind(StoredState(user_id, b"state", b"", 10), a_list(user_id))
-    trace = store.session.execute(batch, trace=True).get_query_trace(max_wait_sec=30)
+    write = bind(StoredState(user_id, b"state", b"", 10), a_list(user_id))
+    trace = store.session.execute(store.statement(write), trace=True).get_query_trace(max_wait_sec=30)
 
     told = [event.description for event in trace.events]
     assert sum("Appending to commitlog" in each for each in told) == 1, told
