@@ -223,7 +223,7 @@ def sound(workers: Workers) -> bool:
     if not workers.restarts:
         return True
     logs = sorted(workers.settings.logs.glob("worker-*.log"))
-    words = "\n".join(line for path in logs for line in path.read_text(errors="replace").splitlines()[-30:])
+    words = "\n".join(line for path in logs for line in path.read_text(errors="replace").splitlines()[-80:])
     raise WorkersCrashed(f"workers crashed {workers.restarts} times while they were measured:\n{words}")
 
 
