@@ -12,6 +12,11 @@ from streams.settings import Settings
 STREAM_BUFFER = 16_384
 """Records buffered by a stream. At 4,096 the consumer sleeps a whole second whenever all partitions fill up."""
 
+METADATA_MAX_AGE_MS = 5_000
+"""How old a client's knowledge of the topics may be. A group that forms anew while a broker has just started, and does
+not know its topics yet, gives nobody a partition; it forms again when a client sees them. Kafka's usual five minutes
+are as long as nothing would be done."""
+
 
 def consuming_options(settings: Settings) -> dict[str, Any]:
     """Options of a `faust.App` that reads with ``settings``' broker, session and partitions."""
@@ -33,5 +38,6 @@ def consuming_options(settings: Settings) -> dict[str, Any]:
         "broker_heartbeat_interval": settings.session_timeout_s / 3,
         "broker_max_poll_records": 2_000,
         "broker_commit_interval": 0.5,
+        "consumer_metadata_max_age_ms": METADATA_MAX_AGE_MS,
         "stream_buffer_maxsize": STREAM_BUFFER,
     }
