@@ -134,13 +134,19 @@ class FetchConsumer(Consumer):
         except ConsumerStoppedError:
             if not self.transport.app.should_stop:
                 raise
+        except asyncio.CancelledError:
+            # Faust's fetcher takes the cancellation that ends its own stop for a crash when partitions change.
+            if not fetcher.should_stop:
+                raise
         finally:
             for each in draining:
                 each.cancel()
 
     async def _drain(self, channel: TopicT, fetcher: ServiceT) -> None:
         while not (self.should_stop or fetcher.should_stop):
-            await self.can_resume_flow.wait()
+            if not self.can_resume_flow.is_set():
+                await _wait_a_while(self.can_resume_flow)
+                continue
             partitions = {tp for tp in self._get_active_partitions() if tp.topic in channel.topics}
             if not partitions:
                 # None are this worker's, until a rebalance, which starts all this anew.
@@ -160,14 +166,16 @@ class FetchConsumer(Consumer):
                 await self.app.flow_control.acquire()
                 fetch.incref()
                 channel.queue.put_nowait(Event(self.app, None, None, None, fetch))
-                await self._until_back(fetch)
+                await self._until_back(fetch, fetcher)
 
-    async def _until_back(self, fetch: Fetch) -> None:
+    async def _until_back(self, fetch: Fetch, fetcher: ServiceT) -> None:
         """Wait until the agent wants more; no longer than until partitions change, when Faust may drop the fetch."""
-        while fetch.generation_id == self.app.consumer_generation_id and not fetch.agent_is_back.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_S):
-                    await fetch.agent_is_back.wait()
+        while not (
+            fetch.agent_is_back.is_set()
+            or fetcher.should_stop
+            or fetch.generation_id != self.app.consumer_generation_id
+        ):
+            await _wait_a_while(fetch.agent_is_back)
 
     def ack(self, message: Message) -> bool:
         """Let a fetch's offsets be committed."""
@@ -202,3 +210,10 @@ class FetchApp(faust.App):
 
     def _new_transport(self) -> TransportT:
         return FetchTransport(self.conf.broker_consumer, self)
+
+
+async def _wait_a_while(event: asyncio.Event) -> None:
+    """Wait for an event, or until it is time to see whether it is still worth it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            await event.wait()

@@ -13,6 +13,8 @@ from streams import fetching
 from streams.fetching import FetchConsumer
 from tests.streams.test_batches import fetch, record
 
+RUNNING: Any = SimpleNamespace(should_stop=False)
+
 
 @pytest.fixture
 def consumer(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -26,7 +28,7 @@ def consumer(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_agent_that_works_is_waited_for(consumer: Any) -> None:
     async def scenario() -> None:
         taken = fetch(1)
-        waiting = asyncio.create_task(consumer._until_back(taken))
+        waiting = asyncio.create_task(consumer._until_back(taken, RUNNING))
         await asyncio.sleep(0.05)
         assert not waiting.done()
         taken.agent_is_back.set()
@@ -39,7 +41,7 @@ def test_agent_is_waited_for_no_longer_than_until_partitions_change(consumer: An
     """Faust drops what waits in line then, and its agent never sees it."""
 
     async def scenario() -> None:
-        waiting = asyncio.create_task(consumer._until_back(fetch(1)))
+        waiting = asyncio.create_task(consumer._until_back(fetch(1), RUNNING))
         await asyncio.sleep(0.05)
         consumer.app.consumer_generation_id = 2
         await asyncio.wait_for(waiting, 10)
@@ -68,11 +70,34 @@ def test_records_that_come_right_after_a_change_of_partitions_are_handed_on(cons
 
         consumer._getmany = getmany
         channel: Any = SimpleNamespace(topics=["clicks"], queue=queue)
-        draining = asyncio.create_task(consumer._drain(channel, SimpleNamespace(should_stop=False)))
+        draining = asyncio.create_task(consumer._drain(channel, RUNNING))
         taken = (await asyncio.wait_for(queue.get(), 10)).message
         assert taken.ends == {mine: 8}
         assert taken.generation_id == consumer.app.consumer_generation_id == 2
         draining.cancel()
         await asyncio.gather(draining, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_stop_for_a_rebalance_is_no_crash(consumer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust cancels what is left of a fetcher that it stops; outside a stop, a cancellation is passed on."""
+
+    async def cancelled(fetcher: Any) -> asyncio.Task[None]:
+        consumer._stopped, consumer._crashed = asyncio.Event(), asyncio.Event()
+        consumer.can_resume_flow = asyncio.Event()
+        consumer.app = SimpleNamespace(topics=[SimpleNamespace(topics=["clicks"])])
+        draining = asyncio.create_task(consumer._drain_messages(fetcher))
+        await asyncio.sleep(0.02)
+        draining.cancel()
+        await asyncio.wait([draining])
+        return draining
+
+    async def scenario() -> None:
+        monkeypatch.setattr(fetching, "PATIENCE_S", 10)
+        fetcher = SimpleNamespace(should_stop=False)
+        asyncio.get_running_loop().call_later(0.005, setattr, fetcher, "should_stop", True)
+        assert not (await cancelled(fetcher)).cancelled()
+        assert (await cancelled(RUNNING)).cancelled()
 
     asyncio.run(scenario())
