@@ -10,7 +10,8 @@ from typing import Any
 from streams.settings import Settings
 
 STREAM_BUFFER = 16_384
-"""Records buffered by a stream. At 4,096 the consumer sleeps a whole second whenever all partitions fill up."""
+"""Events buffered by a stream: a worker's are whole fetches, one at a time (`streams.fetching`). Of a plain Faust app,
+which the benchmarks compare with, they are records; at 4,096 its consumer sleeps a second whenever they fill up."""
 
 METADATA_MAX_AGE_MS = 5_000
 """How old a client's knowledge of the topics may be. A group that forms anew while a broker has just started, and does
