@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import faust
 from aiokafka.errors import ConsumerStoppedError
@@ -66,6 +66,16 @@ class Fetch(ConsumerMessage):
         )
 
 
+class Fetched(NamedTuple):
+    """What the Kafka client handed out, and the assignment of partitions it belongs to.
+
+    An ``assignment`` that is no longer ``active`` was replaced, and the next one reads again from what is committed.
+    """
+
+    records: Mapping[TP, Sequence[Any]]
+    assignment: Any
+
+
 class FetchThread(AIOKafkaConsumerThread):
     """The thread of the Kafka client; it asks the broker for more once the agents are back for more."""
 
@@ -87,29 +97,24 @@ class FetchThread(AIOKafkaConsumerThread):
             return [], {}, wait_s, False, []
         return self._plan_fetches(assignment)
 
-    async def _fetch_records(
-        self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
-    ) -> dict[TP, list[Any]]:
-        topics = frozenset(tp.topic for tp in active_partitions)
-        if self._working:
-            self._working -= topics
-            self._fetcher._notify(self._fetcher._wait_consume_future)
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
-        if fetched:
-            self._working, self._ahead_at_s = topics, time.monotonic() + AHEAD_S
-        return cast("dict[TP, list[Any]]", fetched)
-
-    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Any]]:
-        """Wait up to ``timeout`` seconds for records.
+    async def fetch(self, partitions: set[TP]) -> Fetched:
+        """Wait up to `PATIENCE_S` for records of ``partitions``.
 
         Past Faust's queue of calls, which two agents' waiting fetches would fill: commits go through it.
         """
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._fetch(partitions), self.thread_loop))
+
+    async def _fetch(self, partitions: set[TP]) -> Fetched:
+        topics = frozenset(tp.topic for tp in partitions)
+        if self._working:
+            self._working -= topics
+            self._fetcher._notify(self._fetcher._wait_consume_future)
         consumer = self._ensure_consumer()
-        fetching = self._fetch_records(consumer, active_partitions or set(), timeout, consumer._max_poll_records)
-        return cast(
-            "dict[TP, list[Any]]",
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetching, self.thread_loop)),
-        )
+        records = await self._fetch_records(consumer, partitions, PATIENCE_S, consumer._max_poll_records)
+        if records:
+            self._working, self._ahead_at_s = topics, time.monotonic() + AHEAD_S
+        # The client hands out no records but of the assignment of this moment.
+        return Fetched(records, consumer._subscription.subscription.assignment)
 
 
 class FetchConsumer(Consumer):
@@ -143,30 +148,26 @@ class FetchConsumer(Consumer):
                 each.cancel()
 
     async def _drain(self, channel: TopicT, fetcher: ServiceT) -> None:
-        while not (self.should_stop or fetcher.should_stop):
-            if not self.can_resume_flow.is_set():
-                await _wait_a_while(self.can_resume_flow)
-                continue
+        while await self._flow(fetcher):
             partitions = {tp for tp in self._get_active_partitions() if tp.topic in channel.topics}
             if not partitions:
-                # None are this worker's, until a rebalance, which starts all this anew.
+                # None are this worker's, until a rebalance.
                 await asyncio.sleep(PATIENCE_S)
                 continue
-            fetched = await self._getmany(partitions, PATIENCE_S)
-            if not self.flow_active:
-                # Partitions are changing: back to what is committed.
-                await self.perform_seek()
-                continue
-            # They may have changed while records were waited for. What is left out here is another worker's; nothing
-            # else may be, for the client has gone on behind it.
-            active = self._get_active_partitions()
-            ours = {tp: records for tp, records in fetched.items() if tp in active}
-            if ours:
-                fetch = Fetch(ours, self.app.consumer_generation_id)
-                await self.app.flow_control.acquire()
+            records, assignment = await cast(FetchThread, self._thread).fetch(partitions)
+            # Partitions may be changing. What is still this worker's then is handed on, for the client has gone on
+            # behind it; what is not, the next assignment reads again.
+            if records and await self._flow(fetcher) and assignment.active:
+                fetch = Fetch(records, self.app.consumer_generation_id)
                 fetch.incref()
                 channel.queue.put_nowait(Event(self.app, None, None, None, fetch))
                 await self._until_back(fetch, fetcher)
+
+    async def _flow(self, fetcher: ServiceT) -> bool:
+        """Wait until Faust lets records through, as it does but while partitions change; false at the end."""
+        while not (self.can_resume_flow.is_set() or self.should_stop or fetcher.should_stop):
+            await _wait_a_while(self.can_resume_flow)
+        return not (self.should_stop or fetcher.should_stop)
 
     async def _until_back(self, fetch: Fetch, fetcher: ServiceT) -> None:
         """Wait until the agent wants more; no longer than until partitions change, when Faust may drop the fetch."""

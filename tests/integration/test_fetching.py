@@ -207,3 +207,20 @@ def test_partitions_that_move_to_another_worker_and_back_lose_nothing(topics: To
             await until(lambda: topics.committed(group, topics.clicks) == 120, "everything committed")
 
     asyncio.run(scenario())
+
+
+def test_records_fetched_while_partitions_change_are_not_lost_before_anything_is_committed(
+    topics: Topics, group: str
+) -> None:
+    async def scenario() -> None:
+        async with running(topics, group) as taking:
+            taking.go_on(topics.clicks)
+            await until(lambda: taking.app.consumer.assignment(), "partitions")
+            taking.app.consumer.stop_flow()
+            topics.append(topics.clicks, *range(40))
+            await asyncio.sleep(2)
+            assert not taking.numbers(topics.clicks)
+            taking.app.consumer.resume_flow()
+            await until(lambda: sorted(taking.numbers(topics.clicks)) == list(range(40)), "all records")
+
+    asyncio.run(scenario())

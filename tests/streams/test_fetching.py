@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from faust.types import TP
 
 from streams import fetching
-from streams.fetching import FetchConsumer
+from streams.fetching import FetchConsumer, Fetched
 from tests.streams.test_batches import fetch, record
 
 RUNNING: Any = SimpleNamespace(should_stop=False)
+CLICKS = TP("clicks", 0)
 
 
 @pytest.fixture
@@ -49,33 +50,49 @@ def test_agent_is_waited_for_no_longer_than_until_partitions_change(consumer: An
     asyncio.run(scenario())
 
 
-def test_records_that_come_right_after_a_change_of_partitions_are_handed_on(consumer: Any) -> None:
+def draining(consumer: Any, *answers: Fetched) -> asyncio.Queue[Any]:
+    """The queue of an agent, and a drain into it from a client that answers so; partitions change meanwhile."""
+    consumer._stopped, consumer._crashed, consumer.can_resume_flow = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    consumer.can_resume_flow.set()
+    consumer._active_partitions = {CLICKS}
+    answer = iter(answers)
+
+    async def fetch(partitions: set[TP]) -> Fetched:
+        consumer.app.consumer_generation_id += 1
+        consumer.can_resume_flow.clear()
+        asyncio.get_running_loop().call_later(0.05, consumer.can_resume_flow.set)
+        return next(answer)
+
+    consumer._thread = SimpleNamespace(fetch=fetch)
+    channel: Any = SimpleNamespace(topics=["clicks"], queue=asyncio.Queue())
+    consumer.task = asyncio.create_task(consumer._drain(channel, RUNNING))
+    return cast("asyncio.Queue[Any]", channel.queue)
+
+
+def test_records_of_the_new_assignment_are_handed_on_once_partitions_have_changed(consumer: Any) -> None:
     """The client's position is behind them: left out, they would be lost once later ones are committed."""
-    mine, moved = TP("clicks", 0), TP("clicks", 1)
 
     async def scenario() -> None:
-        stopped, queue = asyncio.Event(), asyncio.Queue[Any]()
-        consumer._stopped, consumer._crashed, consumer.flow_active = stopped, asyncio.Event(), True
-        consumer.can_resume_flow = asyncio.Event()
-        consumer.can_resume_flow.set()
-        consumer._active_partitions = {mine, moved}
-        flow_control = SimpleNamespace(acquire=lambda: asyncio.sleep(0))
-        consumer.app = SimpleNamespace(consumer_generation_id=1, flow_control=flow_control)
-
-        async def getmany(partitions: set[TP], timeout: float) -> dict[TP, list[Any]]:
-            # Asked in one generation of the group, answered in the next.
-            consumer.app.consumer_generation_id += 1
-            consumer._active_partitions = {mine}
-            return {tp: [record(tp, 7)] for tp in partitions}
-
-        consumer._getmany = getmany
-        channel: Any = SimpleNamespace(topics=["clicks"], queue=queue)
-        draining = asyncio.create_task(consumer._drain(channel, RUNNING))
+        queue = draining(consumer, Fetched({CLICKS: [record(CLICKS, 7)]}, SimpleNamespace(active=True)))
+        await asyncio.sleep(0.02)
+        assert queue.empty()
         taken = (await asyncio.wait_for(queue.get(), 10)).message
-        assert taken.ends == {mine: 8}
+        assert taken.ends == {CLICKS: 8}
         assert taken.generation_id == consumer.app.consumer_generation_id == 2
-        draining.cancel()
-        await asyncio.gather(draining, return_exceptions=True)
+        consumer.task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_records_of_an_assignment_that_was_replaced_are_left_to_the_next(consumer: Any) -> None:
+    async def scenario() -> None:
+        old, new = SimpleNamespace(active=False), SimpleNamespace(active=True)
+        queue = draining(
+            consumer, Fetched({CLICKS: [record(CLICKS, 7)]}, old), Fetched({CLICKS: [record(CLICKS, 5)]}, new)
+        )
+        taken = (await asyncio.wait_for(queue.get(), 10)).message
+        assert taken.ends == {CLICKS: 6}
+        consumer.task.cancel()
 
     asyncio.run(scenario())
 
