@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -21,10 +22,10 @@ PARTITIONS = 4
 
 
 class Topics:
-    """Two topics of a broker, and records appended to them."""
+    """Two topics of a broker, records appended to them, and a folder for what their readers keep."""
 
-    def __init__(self, kafka: str) -> None:
-        self.kafka = kafka
+    def __init__(self, kafka: str, folder: Path) -> None:
+        self.kafka, self.folder = kafka, folder
         self.clicks, self.items = (f"{name}-{uuid.uuid4().hex[:12]}" for name in ("clicks", "items"))
         self._admin = KafkaAdminClient(bootstrap_servers=kafka)
         self._admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in (self.clicks, self.items)])
@@ -57,6 +58,7 @@ class Taking:
         self.app = FetchApp(
             group,
             broker=f"kafka://{topics.kafka}",
+            datadir=str(topics.folder),
             store="memory://",
             topic_partitions=PARTITIONS,
             topic_disable_leader=True,
@@ -115,8 +117,8 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 
 @pytest.fixture
-def topics(servers: Any) -> Iterator[Topics]:
-    made = Topics(servers.kafka)
+def topics(servers: Any, tmp_path: Path) -> Iterator[Topics]:
+    made = Topics(servers.kafka, tmp_path)
     yield made
     made.close()
 
