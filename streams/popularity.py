@@ -44,9 +44,11 @@ class Popularity:
         self._counts: dict[Key, ItemState] = {}
         self._partitions: defaultdict[str, set[int]] = defaultdict(set)
         self._unpublished: set[Key] = set()
+        self._on_topic: dict[Key, int] = {}
         self._touched: set[str] = set()
         self._outdated: set[str] = set()
         self._score_at: dict[str, tuple[float, int]] = {}
+        """Popularity of an item, and the day it was reckoned for."""
         # The event loop counts, other threads read.
         self._lock = threading.Lock()
         self._scoring = threading.Lock()
@@ -73,14 +75,23 @@ class Popularity:
             return [(_key_encoder.encode(key), encode_item_state(self._counts[key])) for key in sorted(keys)]
 
     def apply(self, record: ConsumerRecord) -> None:
-        """Take in one record of ``item-counts``, unless what is here already includes more."""
+        """Take in one record of ``item-counts``, unless what is here already includes more.
+
+        A worker that was stopped for long publishes old counts over newer ones when it goes on. Whoever reads that
+        publishes the newer ones again, for compaction keeps the last.
+        """
         key: Key = _key_decoder.decode(record.key)
         if record.value is None:
             return
         theirs = decode_item_state(record.value)
+        clock = theirs.logical_clock()
         with self._lock:
+            newest = self._on_topic.get(key, 0)
+            self._on_topic[key] = max(newest, clock)
+            if clock < newest:
+                self._unpublished.add(key)
             ours = self._counts.get(key)
-            if ours is not None and ours.logical_clock() >= theirs.logical_clock():
+            if ours is not None and ours.logical_clock() >= clock:
                 return
             self._counts[key] = theirs
             self._partitions[key[0]].add(key[1])
@@ -104,7 +115,7 @@ class Popularity:
                 self._outdated.discard(item_id)
                 now_ms = self.now_ms
             state = self.state(item_id)
-            self._score_at[item_id] = (popularity(state, now_ms), now_ms)
+            self._score_at[item_id] = (popularity(state, now_ms), now_ms // DAY_MS)
         return state
 
     def scores(self, catalogue: Catalogue) -> npt.NDArray[np.float32]:
@@ -114,14 +125,14 @@ class Popularity:
                 outdated, self._outdated = self._outdated, set()
                 now_ms = self.now_ms
             for item_id in outdated:
-                self._score_at[item_id] = (popularity(self.state(item_id), now_ms), now_ms)
-            scores = np.zeros(len(catalogue.in_stock), np.float32)
-            for item_id, (score, at_ms) in self._score_at.items():
-                row = catalogue.table.row(item_id)
-                if row != UNKNOWN_ROW:
-                    # All decay alike: an item that nobody touched needs no second look at its buckets.
-                    days = now_ms // DAY_MS - at_ms // DAY_MS
-                    scores[row] = score * 0.5 ** (days / POPULARITY_HALF_LIFE_DAYS)
+                self._score_at[item_id] = (popularity(self.state(item_id), now_ms), now_ms // DAY_MS)
+            known = np.array(list(self._score_at.values()), dtype=np.float64).reshape(-1, 2)
+            rows = catalogue.table.rows(self._score_at)
+        # All decay alike: an item that nobody touched needs no second look at its buckets.
+        days = now_ms // DAY_MS - known[:, 1]
+        scores = np.zeros(len(catalogue.in_stock), np.float32)
+        scores[rows] = known[:, 0] * 0.5 ** (days / POPULARITY_HALF_LIFE_DAYS)
+        scores[UNKNOWN_ROW] = 0.0
         return scores
 
     def _note(self, item_id: str, ms: int) -> None:

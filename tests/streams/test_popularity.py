@@ -80,6 +80,22 @@ def test_message_applied_again_or_late_changes_nothing() -> None:
     assert reader.state("tent").totals.clicks == 2
 
 
+def test_old_counts_published_over_newer_ones_are_put_right() -> None:
+    source, reader = Popularity(), Popularity()
+    source.count(click(), at(0))
+    early = source.unpublished()
+    source.count(click(), at(1))
+    late = source.unpublished()
+
+    for key, value in (*early, *late):
+        reader.apply(consumed(key, value))
+    assert reader.unpublished() == []
+
+    for key, value in early:
+        reader.apply(consumed(key, value))
+    assert reader.unpublished() == late
+
+
 def test_own_message_that_comes_back_does_not_undo_what_came_since() -> None:
     popularity = Popularity()
     popularity.count(click(), at(0))
