@@ -146,7 +146,7 @@ class CatalogueFlow:
             item = self._catalogue.item(item_id)
             partition = self._catalogue.partition(item_id)
             if item is not None and partition in fences:
-                state = self._popularity.rescored(item_id)
+                state = self._popularity.state(item_id)
                 at_ms = max(now_ms, item.published_at_ms)
                 rows.append(
                     ItemFeatureRow(item_id, item_features(state, item, at_ms), at_ms, fences[partition] + count)

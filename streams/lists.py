@@ -59,7 +59,7 @@ def build_lists(
     catalogue
         Its R rows.
     popular
-        Gives float32 [R], decayed popularity of each row; called when a user has nothing to go by.
+        Gives float32 [R], decayed popularity of each row; called once when users have nothing to go by.
     rules
         Size and diversity of a list.
 
@@ -70,6 +70,7 @@ def build_lists(
     """
     available = catalogue.available(np.array([state.newest_ms for state in states], np.int64))  # [B, R]
     scores = catalogue.table.scores(user_vectors)  # [B, R]
+    popularity: npt.NDArray[np.float32] | None = None
     lists = []
     for index, state in enumerate(states):
         allowed = available[index]
@@ -80,7 +81,9 @@ def build_lists(
             rows = _ranked(scores[index], allowed, catalogue, rules)
             lists.append(_items(rows, scores[index], _reasons(rows, sources, catalogue), catalogue))
         else:
-            lists.append(_fallback(popular(), allowed, catalogue, rules))
+            if popularity is None:
+                popularity = popular()
+            lists.append(_fallback(popularity, allowed, catalogue, rules))
     return lists
 
 

@@ -108,24 +108,18 @@ class Popularity:
         with self._lock:
             return merge(self._counts[item_id, partition] for partition in sorted(self._partitions.get(item_id, ())))
 
-    def rescored(self, item_id: str) -> ItemState:
-        """Counts of an item over all partitions, its popularity reckoned anew."""
-        with self._scoring:
-            with self._lock:
-                self._outdated.discard(item_id)
-                now_ms = self.now_ms
-            state = self.state(item_id)
-            self._score_at[item_id] = (popularity(state, now_ms), now_ms // DAY_MS)
-        return state
-
     def scores(self, catalogue: Catalogue) -> npt.NDArray[np.float32]:
         """Decayed popularity of each catalogue row at the newest event's time: float32 [R]."""
         with self._scoring:
             with self._lock:
                 outdated, self._outdated = self._outdated, set()
                 now_ms = self.now_ms
-            for item_id in outdated:
-                self._score_at[item_id] = (popularity(self.state(item_id), now_ms), now_ms // DAY_MS)
+                for item_id in outdated:
+                    # Counts add up, and so do their worths: no need to merge the partitions' states.
+                    worth = sum(
+                        popularity(self._counts[item_id, partition], now_ms) for partition in self._partitions[item_id]
+                    )
+                    self._score_at[item_id] = (worth, now_ms // DAY_MS)
             known = np.array(list(self._score_at.values()), dtype=np.float64).reshape(-1, 2)
             rows = catalogue.table.rows(self._score_at)
         # All decay alike: an item that nobody touched needs no second look at its buckets.
