@@ -21,7 +21,7 @@ from typing import Any
 
 NOTED = {
     "streams.runtime": ("Runtime", ("open", "start", "ready", "partitions_changed")),
-    "streams.flow": ("Flow", ("process",)),
+    "streams.flow": ("Flow", ("write",)),
 }
 """Methods whose first begin and end are stages of a start, by module and class."""
 
