@@ -17,6 +17,8 @@ from tests.chaos.under_test import Say, UnderTest, under_test
 from tests.waiting import wait_until
 
 TIMES = 5
+CALM_S = 15.0
+"""Seconds from a recovery to the next kill: in the wild, a crash finds a supervisor with its spare worker at hand."""
 FIRST_BATCH = "write ends"
 SHOWN = {
     "interpreter": "its process started (below 0: the spare one, before the kill)",
@@ -61,6 +63,7 @@ def measure_recovery(home: Path, models: Path, say: Say, times: int = TIMES) -> 
         probe.start()
         try:
             for _ in range(times):
+                time.sleep(CALM_S)
                 _kill_and_come_back(flow, probe, stages, done)
                 say(f"killed, back by its supervisor: lists fresh again after {done.comes_back[-1]:.1f} s")
             for _ in range(times):
