@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.types import Float32, PrimitiveFeastType, String
 
+from feature_repo.archive.view_files import view_path
 from feature_repo.declarations import Feature, numeric_names
 from feature_repo.features import FEATURES
 from feature_repo.item_state import ITEM_FEATURES
@@ -43,15 +45,19 @@ MARKETING = (
 FEAST_TYPES: dict[str, PrimitiveFeastType] = {"float32": Float32, "string": String}
 
 
-def _source(view: str) -> PushSource:
-    """Where the values come from: pushed by the agents; Feast insists on a batch source beside that."""
-    archive = FileSource(
+ARCHIVE = Path("../.lastclick/archive")
+"""The archive of the default home, seen from this folder, where `feast apply` runs."""
+
+
+def source(view: str, archive: Path = ARCHIVE) -> PushSource:
+    """Where the values of a view come from: pushed by the agents, and written by `lastclick archive-features`."""
+    values = FileSource(
         name=f"{view}_archive",
-        path=f"data/{view}.parquet",
+        path=str(view_path(archive, view)),
         timestamp_field="event_timestamp",
         created_timestamp_column="created",
     )
-    return PushSource(name=f"{view}_agents", batch_source=archive)
+    return PushSource(name=f"{view}_agents", batch_source=values)
 
 
 def _schema(join_key: str, declared: Sequence[Feature]) -> list[Field]:
@@ -74,7 +80,7 @@ user_features = FeatureView(
     entities=[user],
     ttl=TTL,
     schema=_schema("user_id", FEATURES),
-    source=_source("user_features"),
+    source=source("user_features"),
     online=True,
     description="What a shopper did, as of their newest event.",
 )
@@ -83,7 +89,7 @@ item_features = FeatureView(
     entities=[item],
     ttl=TTL,
     schema=_schema("item_id", ITEM_FEATURES),
-    source=_source("item_features"),
+    source=source("item_features"),
     online=True,
     description="What shoppers did with a product, as of its newest event.",
 )

@@ -57,6 +57,10 @@ class OnlineConfig:
     ttl_s: int = int(definitions.TTL.total_seconds())
     """Seconds after its last write that a row expires; 0 keeps it for ever. SQLite keeps all of them."""
 
+    archive: Path | None = None
+    """Archive with the feature values of past moments, for `get_historical_features` of Feast's store; None leaves
+    the definitions' own."""
+
     registry: Path | None = None
     """Where `apply` publishes a copy of the registry for other Feast programs; None publishes none.
 
@@ -121,7 +125,7 @@ def open_feature_store(config: OnlineConfig, session: Session | None = None) -> 
             entity_key_serialization_version=3,
         )
     )
-    _register(store, timedelta(seconds=config.ttl_s))
+    _register(store, config)
     if session is not None:
         store.provider.online_store.use_session(session, config.keyspace)
     return OnlineFeatures(store, config)
@@ -267,13 +271,16 @@ def _pack(
     ]
 
 
-def _register(store: FeatureStore, ttl: timedelta) -> None:
+def _register(store: FeatureStore, config: OnlineConfig) -> None:
     """Fill this process's registry from the definitions."""
     registry, project = store.registry, store.project
     for declared in definitions.OBJECTS:
         if isinstance(declared, FeatureView):
             view = copy.copy(declared)
-            view.ttl = ttl
+            view.ttl = timedelta(seconds=config.ttl_s)
+            if config.archive is not None:
+                view.stream_source = definitions.source(view.name, config.archive.resolve())
+                view.batch_source = view.stream_source.batch_source
             registry.apply_feature_view(view, project, commit=False)
         elif isinstance(declared, FeatureService):
             registry.apply_feature_service(declared, project, commit=False)

@@ -45,7 +45,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 """Where the package is installed from, when it is installed as `make` does."""
 
 OUR_PACKAGES = ("deploy", "feature_repo", "scorer", "streams", "training")
-SOURCES_HELP = "Name of a source: shop (simulated) or online-retail."
+SOURCES_HELP = "Name of a source: shop (simulated), online-retail, or archive (what `lastclick archive` has written)."
 
 
 @app.command()
@@ -109,7 +109,7 @@ def worker(
 @app.command("replay")
 def replay_command(
     source: Annotated[str, typer.Argument(help=SOURCES_HELP)],
-    path: Annotated[Path | None, typer.Argument(help="The log's file, for a source that reads one.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="The log's file or folder, for a source that reads one.")] = None,
     rate: Annotated[float | None, typer.Option(help="Events per second.")] = None,
     speedup: Annotated[float | None, typer.Option(help="Times event time: 3600 sends an hour in a second.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Most events to send in this run.")] = None,
@@ -198,6 +198,62 @@ def parity(
 
 
 @app.command()
+def archive(
+    once: Annotated[bool, typer.Option("--once", help="End when what is on the topics now is archived.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The archive's folder; $LASTCLICK_HOME/archive when not given.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Longest time that a record waits for its file.")] = 300.0,
+    file_mb: Annotated[int, typer.Option(min=1, help="A partition's records become a file at this size.")] = 64,
+    memory_mb: Annotated[int, typer.Option(min=1, help="Most that all waiting records may take together.")] = 256,
+    as_json: Annotated[bool, typer.Option("--json", help="With --once: print one JSON document of counts.")] = False,
+) -> None:
+    """Write every topic to Parquet files, each record once, until Ctrl-C. Goes on where the folder's files end.
+
+    Folders are topic=NAME/day=YYYY-MM-DD, as DuckDB, Polars and Spark read them. A second archiver of the same folder
+    is refused.
+    """
+    from streams.archiver import Archiver
+    from streams.rolling import MIB, Limits
+    from streams.topics import TOPICS, create_topics
+
+    if as_json and not once:
+        raise typer.BadParameter("--json prints counts at the end, so it needs --once")
+    settings = addressed_settings("kafka")
+    create_topics(settings)
+    limits = Limits(seconds, file_mb * MIB, memory_mb * MIB)
+    archiver = Archiver(settings, out or settings.archive, [topic.name for topic in TOPICS], limits)
+    with _stop_on_interrupt() as stopped, console.archive_progress(as_json) as progress:
+        done = archiver.run(once=once, stop=stopped, progress=progress)
+    if as_json:
+        counts = {"records": done.records, "files": done.files, "lag": done.lag}
+        console.print_json(msgspec.to_builtins(done) | counts)
+    else:
+        console.print_archived(done)
+
+
+@app.command("archive-features")
+def archive_features(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The archive; $LASTCLICK_HOME/archive when not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay an archive into the feature values of every moment, for Feast's `get_historical_features`.
+
+    Written to features/ in the archive, in place of what an earlier run wrote. See docs/archive.md.
+    """
+    from feature_repo.archive.feature_values import write_feature_values
+
+    with console.counting_progress("replaying the archive", "records", as_json) as progress:
+        report = write_feature_values(folder or Settings.from_environment().archive, progress)
+    if as_json:
+        console.print_json(msgspec.to_builtins(report))
+    else:
+        console.print_feature_values(report)
+
+
+@app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option("--for", min=5, help="End after this many seconds.")] = None,
     rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 200.0,
@@ -223,18 +279,21 @@ def bench(context: typer.Context) -> None:
     raise typer.Exit(subprocess.call(command, env=os.environ | {"PYTHONPATH": paths.rstrip(os.pathsep)}))
 
 
-def addressed_settings() -> Settings:
-    """Settings whose servers are those of the environment, or the local ones that run from this folder."""
+def addressed_settings(*needed: str) -> Settings:
+    """Settings whose servers are those of the environment, or the local ones that run from this folder.
+
+    ``needed`` names the servers (``kafka``, ``cassandra``); both when it names none.
+    """
     settings = Settings.from_environment()
-    seen = Launcher(settings.home).status()
-    found = {server.name: server.address for server in seen.servers if server.address}
-    missing = [server.title for server in seen.servers if not server.address]
+    seen = [server for server in Launcher(settings.home).status().servers if not needed or server.name in needed]
+    found = {server.name: server.address for server in seen if server.address}
+    missing = [server.title for server in seen if not server.address]
     if missing:
         raise LauncherError(
             f"no {' and no '.join(missing)} runs from {settings.home}: start them with `lastclick up`, or set "
             "LASTCLICK_KAFKA and LASTCLICK_CASSANDRA to servers of yours (host:port)"
         )
-    return Settings.from_environment(kafka=found["kafka"], cassandra=found["cassandra"])
+    return Settings.from_environment(**found)
 
 
 def main() -> None:

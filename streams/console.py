@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from deploy.local import Status
 
 if TYPE_CHECKING:
+    from feature_repo.archive.feature_values import ValuesReport
     from streams.answers import Recommendation
+    from streams.archive_report import Archived
     from streams.parity import ParityReport
     from streams.replay import Replayed
     from streams.run_files import WorkerRun
@@ -115,6 +125,59 @@ def replay_progress(total: int | None, quiet: bool) -> Iterator[Callable[[Replay
             progress.update(task, completed=done.skipped_before + done.events, rate=rate)
 
         yield show
+
+
+@contextmanager
+def archive_progress(quiet: bool) -> Iterator[Callable[[Archived], None]]:
+    """Show what an archiver does, on stderr: records, rate of late, lag and files; nothing when ``quiet``."""
+    if quiet:
+        yield lambda done: None
+        return
+    columns = (TextColumn("archiving"), SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=stderr) as progress:
+        task = progress.add_task("looking at the topics", total=None)
+        records, seconds = 0, 0.0
+
+        def show(done: Archived) -> None:
+            nonlocal records, seconds
+            rate = (done.records - records) / max(done.seconds - seconds, 1e-3)
+            records, seconds = done.records, done.seconds
+            told = f"{done.records:,} records in {done.files:,} files, {rate:,.0f} records/s, lag {done.lag:,}"
+            progress.update(task, description=told)
+
+        yield show
+
+
+def print_archived(done: Archived) -> None:
+    """Show what an archiver did, by topic."""
+    table = Table("topic", "records", "files", "lag", "deleted before", title=f"Archived to {done.folder}")
+    for topic, counts in done.topics.items():
+        numbers = (counts.records, counts.files, counts.lag, counts.missing)
+        table.add_row(topic, *(f"{number:,}" for number in numbers))
+    stdout.print(table)
+    stdout.print(f"{done.records:,} records in {done.seconds:.1f} s", highlight=False)
+
+
+@contextmanager
+def counting_progress(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show a count that has no known end, on stderr; nothing when ``quiet``."""
+    if quiet:
+        yield lambda count: None
+        return
+    columns = (TextColumn(what), SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=stderr, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda count: progress.update(task, description=f"{count:,} {unit}")
+
+
+def print_feature_values(report: ValuesReport) -> None:
+    """Show what a replay of an archive wrote."""
+    table = Table("what", "count", title=f"Feature values in {report.folder}")
+    for view, rows in report.rows.items():
+        table.add_row(f"rows of {view}", f"{rows:,}")
+    for outcome, count in report.records.most_common():
+        table.add_row(f"records: {outcome}", f"{count:,}")
+    stdout.print(table)
 
 
 def print_parity(report: ParityReport) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.partitioner.default import murmur2
 
+from feature_repo.archive.outputs import ReviewScore
 from feature_repo.events import DecodeError, Event, Item, decode_event
 from feature_repo.features import ItemAttributes
 from feature_repo.state import Position
@@ -31,14 +32,6 @@ Progress = Callable[[int, int], None]
 
 class ReadbackError(RuntimeError):
     """A topic could not be read to its end: says which, how far, and what to do."""
-
-
-class ReviewScore(msgspec.Struct):
-    """What a score of a review's text says that `update` needs."""
-
-    kind: str
-    caused_by: str
-    value: float
 
 
 class CatalogueItem(msgspec.Struct):

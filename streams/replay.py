@@ -71,11 +71,14 @@ class Schedule:
         self._pace = pace
         self._origin_s = now_s
         self._first_ms: int | None = None
+        self._newest_ms = 0
 
     def due_s(self, index: int, event_ms: int, now_s: float) -> float:
         """Time at which event number ``index`` is due, at most `CATCH_UP_S` before ``now_s``."""
         self._first_ms = event_ms if self._first_ms is None else self._first_ms
-        due_s = self._origin_s + self._pace.due_s(index, event_ms, self._first_ms)
+        # An event that is late in its log is due at once, and no reason to count time as lost.
+        self._newest_ms = max(self._newest_ms, event_ms)
+        due_s = self._origin_s + self._pace.due_s(index, self._newest_ms, self._first_ms)
         late_s = now_s - due_s - CATCH_UP_S
         if late_s <= 0 or self._pace == Pace():
             return due_s

@@ -252,6 +252,7 @@ def online_config(settings: Settings) -> OnlineConfig:
         address=settings.cassandra,
         keyspace=settings.keyspace,
         replication_factor=settings.replication_factor,
+        archive=settings.archive,
         registry=settings.home / "feast" / "registry.db",
     )
 

@@ -77,6 +77,11 @@ class Settings:
         return self.home / "models"
 
     @property
+    def archive(self) -> Path:
+        """Folder of the archive of all topics."""
+        return self.home / "archive"
+
+    @property
     def run(self) -> Path:
         """Folder of the run files: what is running, under which process ids."""
         return self.home / "run"

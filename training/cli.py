@@ -23,10 +23,10 @@ LICENCES = {
     "online-retail": "UCI Online Retail, CC BY 4.0 (Chen, Sain, Guo 2012)",
 }
 
-_SOURCE_HELP = "Name of a source: shop (simulated) or online-retail."
+_SOURCE_HELP = "Name of a source: shop (simulated), online-retail, or archive (what `lastclick archive` has written)."
 
 Source = Annotated[str, typer.Argument(help=_SOURCE_HELP)]
-SourcePath = Annotated[Path | None, typer.Argument(help="The log's file, for a source that reads one.")]
+SourcePath = Annotated[Path | None, typer.Argument(help="The log's file or folder, for a source that reads one.")]
 Days = Annotated[int | None, typer.Option(min=2, help="Days of the simulated shop.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the simulated shop.")]
 BudgetS = Annotated[float, typer.Option("--budget-s", min=1, help="Seconds of wall-clock time for training.")]

@@ -130,10 +130,9 @@ class _User:
 
 @dataclass
 class _Drawn:
-    """A propensity example before its label is known; `count` is the number of the user's entries then."""
+    """A propensity example before its label is known."""
 
     user_id: str
-    count: int
     now_ms: int
     features: NDArray[np.float32]
 
@@ -192,8 +191,8 @@ def read_dataset(
             # A source that cannot count its events: keep half, and draw half as many from here on.
             drawn = [example for example in drawn if random.random() < 0.5]
             share /= 2
-        first_ms = first_ms or event.occurred_at_ms
-        last_ms = event.occurred_at_ms
+        first_ms = min(first_ms or event.occurred_at_ms, event.occurred_at_ms)
+        last_ms = max(last_ms, event.occurred_at_ms)
     drawn.extend(_draw(user_id, user, catalogue) for user_id, user in users.items() if user.drawn)
     if not any(user.entries for user in users.values()):
         raise DataError(f"source {source.name!r}: saw no interaction in its log, expected at least one")
@@ -221,7 +220,7 @@ def _draw(user_id: str, user: _User, catalogue: Catalogue) -> _Drawn:
     user.drawn = False
     now_ms = user.state.newest_ms
     row = features(user.state, now_ms, catalogue)
-    return _Drawn(user_id, len(user.entries), now_ms, row.numbers)
+    return _Drawn(user_id, now_ms, row.numbers)
 
 
 def _flatten(users: dict[str, _User], table: ItemTable) -> Interactions:
@@ -247,13 +246,15 @@ def _label(drawn: list[_Drawn], interactions: Interactions) -> Examples:
     place_of = {user_id: place for place, user_id in enumerate(interactions.user_ids)}
     user = np.array([place_of[example.user_id] for example in drawn], dtype=np.int64)
     now_ms = np.array([example.now_ms for example in drawn], dtype=np.int64)
-    counts = np.array([example.count for example in drawn], dtype=np.int64)
+    end = np.zeros(len(drawn), dtype=np.int64)
     bought = np.zeros(len(drawn), dtype=bool)
     for place, (owner, moment) in enumerate(zip(user, now_ms, strict=True)):
         span = slice(interactions.starts[owner], interactions.starts[owner + 1])
+        # By time, not by how many had come: what arrived late stands before what it happened before.
+        end[place] = span.start + np.searchsorted(interactions.ms[span], moment, side="right")
         purchases_ms = interactions.ms[span][interactions.action[span] == PURCHASE + 1]
         after = np.searchsorted(purchases_ms, moment, side="right")
         bought[place] = after < len(purchases_ms) and purchases_ms[after] <= moment + DAY_MS
     features_of = [example.features for example in drawn]
     numbers = np.stack(features_of) if drawn else np.zeros((0, len(NUMERIC_NAMES)), dtype=np.float32)
-    return Examples(user, interactions.starts[user] + counts, now_ms, numbers, bought)
+    return Examples(user, end, now_ms, numbers, bought)

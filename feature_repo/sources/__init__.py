@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from feature_repo.sources.archive import open_archive
 from feature_repo.sources.online_retail import OnlineRetail
 from feature_repo.sources.shop import Shop
 from feature_repo.sources.source import Source, SourceError
@@ -24,7 +25,11 @@ def _open_online_retail(path: Path | None, **options: Any) -> Source:
     return OnlineRetail(_readable("online-retail", path), **options)
 
 
-SOURCES: dict[str, Callable[..., Source]] = {"online-retail": _open_online_retail, "shop": _open_shop}
+SOURCES: dict[str, Callable[..., Source]] = {
+    "archive": open_archive,
+    "online-retail": _open_online_retail,
+    "shop": _open_shop,
+}
 """Openers by name; each takes the path (or None) and the source's own keyword options."""
 
 

@@ -16,8 +16,8 @@ class SourceError(Exception):
 class Source(Protocol):
     """A log of a shop: its catalogue, and its events in event-time order.
 
-    Both iterators may be taken any number of times; each time they start from the beginning and give the same
-    items and events.
+    An archive gives events in the order of their arrival, in which one can be late. Both iterators may be taken any
+    number of times; each time they start from the beginning and give the same items and events.
     """
 
     @property
@@ -35,7 +35,7 @@ class Source(Protocol):
         ...
 
     def events(self) -> Iterator[tuple[str, Event]]:
-        """Yield (topic, event), `occurred_at_ms` never going backwards."""
+        """Yield (topic, event), `occurred_at_ms` never going backwards; of an archive, only for late events."""
         ...
 
     def count(self) -> int | None:
