@@ -105,8 +105,8 @@ class Archiver:
                 log.warning("stopped while the broker did not answer; what was not written yet is read again next time")
             except KafkaError as error:
                 raise ArchiveError(
-                    f"the archiver could not go on: saw {error!r} from the broker at {self._settings.kafka}; mend it and "
-                    "start the archiver again: it goes on where the archive ends"
+                    f"the archiver could not go on: saw {error!r} from the broker at {self._settings.kafka}; mend it "
+                    "and start the archiver again: it goes on where the archive ends"
                 ) from error
         return self.done
 
@@ -234,8 +234,8 @@ class Archiver:
             expected = self._ids.setdefault(name, seen)
             if seen != expected:
                 raise ArchiveError(
-                    f"topic {name}: saw one with the id {seen} on the broker, expected {expected}, which is archived in "
-                    f"{self._folder}: the topic was deleted and made anew, and its offsets begin again; archive to "
+                    f"topic {name}: saw one with the id {seen} on the broker, expected {expected}, which is archived "
+                    f"in {self._folder}: the topic was deleted and made anew, and its offsets begin again; archive to "
                     "another folder (--out), or move the topic's folder away"
                 )
             found |= {TopicPartition(name, partition["partition_index"]) for partition in topic["partitions"]}

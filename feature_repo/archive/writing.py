@@ -1,8 +1,8 @@
 """Records in; a file of the archive out, whole and on the disk, or none at all.
 
 A file is written under a name that no reader looks for, brought to the disk, and then renamed: whatever moment the
-writer is killed at, a name that says which offsets are archived stands for a file that has them. One writer at a time has
-the folder.
+writer is killed at, a name that says which offsets are archived stands for a file that has
+them. One writer at a time has the folder.
 """
 
 from __future__ import annotations
