@@ -66,7 +66,7 @@ def test_two_files_with_the_same_offset_are_refused(tmp_path: Path) -> None:
     write_segment(tmp_path, records[:6], "id-1")
     write_segment(tmp_path, records[5:], "id-1")
 
-    with pytest.raises(ArchiveError, match="saw offsets that .* holds too"):
+    with pytest.raises(ArchiveError, match=r"saw offsets that .* holds too"):
         find_segments(tmp_path, "clicks")
 
 
@@ -192,9 +192,9 @@ def test_file_knows_the_topic_it_was_written_from(tmp_path: Path) -> None:
 
     assert topic_id_of(tmp_path, segment) == "pQ7-x"
     segment.path(tmp_path).write_bytes(b"PAR1PAR1")
-    with pytest.raises(ArchiveError, match="cannot be read .* restore it from a copy"):
+    with pytest.raises(ArchiveError, match=r"cannot be read .* restore it from a copy"):
         topic_id_of(tmp_path, segment)
-    with pytest.raises(ArchiveError, match="cannot be read .* restore it from a copy"):
+    with pytest.raises(ArchiveError, match=r"cannot be read .* restore it from a copy"):
         list(read_records(tmp_path, ["clicks"]))
 
 

@@ -10,12 +10,14 @@ from feature_repo.sources import SOURCES, SourceError, open_source
 def test_every_source_has_the_name_it_is_opened_by(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n")
+    (tmp_path / "topic=clicks").mkdir()
+    paths = {"shop": None, "archive": tmp_path}
     for name in SOURCES:
-        assert open_source(name, None if name == "shop" else log).name == name
+        assert open_source(name, paths.get(name, log)).name == name
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(SourceError, match=r"unknown source 'shopp': expected one of online-retail, shop"):
+    with pytest.raises(SourceError, match=r"unknown source 'shopp': expected one of archive, online-retail, shop"):
         open_source("shopp")
 
 

@@ -31,3 +31,9 @@ def test_long_pause_is_not_made_up_for_in_a_burst() -> None:
 def test_without_a_pace_everything_is_due_at_once() -> None:
     schedule = Schedule(Pace(), now_s=5.0)
     assert [schedule.due_s(index, 0, now_s=500.0) for index in (0, 1_000)] == [5.0, 5.0]
+
+
+def test_late_event_is_due_at_once_and_moves_nothing_that_follows() -> None:
+    schedule = Schedule(Pace(speedup=60), now_s=0.0)
+    times_ms = (1_000, 61_000, 1_000 - 86_400_000, 121_000)
+    assert [schedule.due_s(index, ms, 1.0) for index, ms in enumerate(times_ms)] == [0.0, 1.0, 1.0, 2.0]
