@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.archive.view_files import view_path
+from feature_repo.events import Click
 from streams import cli
+from tests.feature_repo.archives import NOON_MS, Broker
 
-VERBS = ("up", "down", "status", "demo", "replay", "worker", "recommend", "features", "parity", "train", "evaluate")
+VERBS = (
+    *("up", "down", "status", "demo", "replay", "worker", "recommend", "features", "parity", "train", "evaluate"),
+    *("archive", "archive-features"),
+)
 
 
 class Ended:
@@ -69,6 +75,8 @@ def test_help_names_all_verbs_and_none_that_does_not_exist_yet(lastclick: Run) -
         ("replay", "shop", "--no-such-option"),
         ("demo", "--for", "1"),
         ("parity", "--sample", "0"),
+        ("archive", "--json"),
+        ("archive", "--seconds", "0"),
     ],
 )
 def test_wrong_usage_ends_with_two(words: tuple[str, ...], lastclick: Run) -> None:
@@ -89,6 +97,38 @@ def test_without_servers_the_error_says_how_to_start_them(words: tuple[str, ...]
     assert ended.out == ""
     assert ended.err.startswith("lastclick: no Kafka and no ")
     assert "`lastclick up`" in ended.err
+
+
+def test_archive_without_kafka_asks_for_no_other_server(lastclick: Run) -> None:
+    ended = lastclick("archive", "--once")
+
+    assert ended.code == 1
+    assert ended.err.startswith("lastclick: no Kafka runs from ")
+
+
+def test_feature_values_of_an_archive_are_counted(lastclick: Run, tmp_path: Path) -> None:
+    broker = Broker()
+    broker.take(Click("e1", "ann", "mug", NOON_MS))
+    broker.append("clicks", b"ann", b"{", NOON_MS)
+    broker.archive(tmp_path / "archive")
+
+    ended = lastclick("archive-features", "--json")
+
+    assert ended.code == 0
+    assert json.loads(ended.out) == {
+        "folder": str(tmp_path / "archive"),
+        "rows": {"user_features": 1, "item_features": 0},
+        "records": {"applied": 1, "refused": 1},
+    }
+    assert view_path(tmp_path / "archive", "user_features").is_file()
+
+
+def test_feature_values_without_an_archive_say_how_to_get_one(lastclick: Run, tmp_path: Path) -> None:
+    ended = lastclick("archive-features", str(tmp_path / "nowhere"))
+
+    assert ended.code == 1
+    assert "nowhere: saw no folder of a topic of events" in ended.err
+    assert "`lastclick archive`" in ended.err
 
 
 def test_status_without_servers_is_one_document_and_a_failure(lastclick: Run) -> None:

@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from deploy.local import ServerStatus, Status
+from feature_repo.archive.feature_values import ValuesReport
 from streams import console
 from streams.answers import Place, Recommendation
+from streams.archive_report import Archived, TopicCounts
 from streams.comparison import FeatureParity
 from streams.parity import ParityReport
 from streams.replay import Replayed
@@ -69,6 +71,41 @@ def test_replay_shows_what_was_sent_and_skipped(printed: Console) -> None:
     assert "no customer" in text
 
 
+def test_archived_topics_are_shown_with_what_was_deleted_before(printed: Console) -> None:
+    topics = {"clicks": TopicCounts(records=1200, files=3, lag=1), "scores": TopicCounts(records=34, missing=5678)}
+
+    console.print_archived(Archived("/home/archive", topics, seconds=2.0))
+
+    text = printed.export_text()
+    assert "Archived to /home/archive" in text
+    assert "1,234 records in 2.0 s" in text
+    assert "5,678" in text
+
+
+def test_archiver_shows_its_rate_and_lag_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = Console(width=200, record=True, force_terminal=True)
+    monkeypatch.setattr(console, "stderr", recording)
+    done = Archived("/home/archive", {"clicks": TopicCounts()})
+
+    with console.archive_progress(quiet=False) as progress:
+        progress(done)
+        done.topics["clicks"], done.seconds = TopicCounts(records=3000, files=2, lag=7), 2.0
+        progress(done)
+
+    assert "3,000 records in 2 files, 1,500 records/s, lag 7" in recording.export_text()
+
+
+def test_feature_values_are_shown_by_view_and_records_by_outcome(printed: Console) -> None:
+    records = Counter(applied=9, refused=2)
+
+    console.print_feature_values(ValuesReport("/home/archive", {"user_features": 8765}, records))
+
+    text = printed.export_text()
+    assert "rows of user_features" in text
+    assert "8,765" in text
+    assert "records: refused" in text
+
+
 def test_status_shows_servers_and_workers(printed: Console) -> None:
     seen = Status(Path("/home"), (ServerStatus("kafka", "Kafka", "4.1", "answering", True, "127.0.0.1:9092", 42),))
 
@@ -92,6 +129,10 @@ def test_json_is_one_document_on_stdout(capsys: pytest.CaptureFixture[str]) -> N
 def test_progress_is_silent_when_json_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with console.replay_progress(10, quiet=True) as progress:
         progress(Replayed("shop"))
+    with console.archive_progress(quiet=True) as archived:
+        archived(Archived("/home/archive", {}))
+    with console.counting_progress("replaying", "records", quiet=True) as counted:
+        counted(10)
 
     assert capsys.readouterr() == ("", "")
 
