@@ -3,7 +3,7 @@
 The archive is replayed in the order of arrival through the same `update` and `features` as in the workers. A moment is
 the time of a shopper's newest event, as what is served is: the values of a row are those after all events of that
 moment. An event that arrives late moves no newest event: it counts from the shopper's next moment on, so no row knows
-what had not arrived, or not happened, by then.
+what happened after its moment, or arrived after that moment's events.
 """
 
 from __future__ import annotations
