@@ -158,7 +158,7 @@ def read_dataset(
     seed
         Of the draw.
     progress
-        Is told a line every 50,000 events.
+        Is told a line every 50,000 events, and what the source left out.
 
     Raises
     ------
@@ -177,7 +177,9 @@ def read_dataset(
         if number % _TOLD_EVERY == 0:
             progress(f"{number:,} events replayed{'' if events is None else f' of {events:,}'}")
         user = users[event.user_id]
-        if user.drawn and event.occurred_at_ms > user.state.newest_ms:
+        newest_ms = user.state.newest_ms
+        # A late event, too, ends the moment: the example knows what had arrived with it, and no later one stands there.
+        if user.drawn and event.occurred_at_ms != newest_ms:
             drawn.append(_draw(event.user_id, user, catalogue))
         newest = user.state.history[-1:]
         if update(user.state, event, None) is Outcome.DUPLICATE:
@@ -186,13 +188,16 @@ def read_dataset(
             user.entries.append(user.state.history[-1])
         else:
             user.entries.extend(_entries_of(event))
-        user.drawn = user.drawn or random.random() < share
+        user.drawn = user.drawn or (event.occurred_at_ms >= newest_ms and random.random() < share)
         if len(drawn) > max_examples:
             # A source that cannot count its events: keep half, and draw half as many from here on.
             drawn = [example for example in drawn if random.random() < 0.5]
             share /= 2
         first_ms = min(first_ms or event.occurred_at_ms, event.occurred_at_ms)
         last_ms = max(last_ms, event.occurred_at_ms)
+    if source.skipped:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in source.skipped.most_common())
+        progress(f"left out as no events: {reasons}")
     drawn.extend(_draw(user_id, user, catalogue) for user_id, user in users.items() if user.drawn)
     if not any(user.entries for user in users.values()):
         raise DataError(f"source {source.name!r}: saw no interaction in its log, expected at least one")

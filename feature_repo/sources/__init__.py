@@ -7,12 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from feature_repo.sources.archive import open_archive
 from feature_repo.sources.online_retail import OnlineRetail
 from feature_repo.sources.shop import Shop
 from feature_repo.sources.source import Source, SourceError
 
 __all__ = ["SOURCES", "Source", "SourceError", "open_source"]
+
+
+def _open_archive(path: Path | None) -> Source:
+    # pyarrow takes a third of a second and 40 MB: only who reads Parquet pays for it.
+    from feature_repo.sources.archive import open_archive
+
+    return open_archive(path)
 
 
 def _open_shop(path: Path | None, **options: Any) -> Source:
@@ -26,7 +32,7 @@ def _open_online_retail(path: Path | None, **options: Any) -> Source:
 
 
 SOURCES: dict[str, Callable[..., Source]] = {
-    "archive": open_archive,
+    "archive": _open_archive,
     "online-retail": _open_online_retail,
     "shop": _open_shop,
 }

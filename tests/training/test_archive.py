@@ -25,8 +25,10 @@ def test_examples_have_the_values_that_feast_gives_at_their_instants(tmp_path: P
     source = PlantedSource(users=12, visits=6)
     for item in source.items():
         broker.take(item)
-    for _, event in source.events():
-        broker.take(event)
+    events = [event for _, event in source.events()]
+    arrivals_ms = [event.occurred_at_ms + (30 * HOUR_MS if n % 9 == 4 else 1_000) for n, event in enumerate(events)]
+    for at_ms, _, event in sorted(zip(arrivals_ms, range(len(events)), events, strict=True)):
+        broker.take(event, at_ms=at_ms)
     archive = broker.archive(tmp_path / "archive")
     write_feature_values(archive)
 
@@ -90,7 +92,19 @@ def test_purchase_that_arrives_late_is_in_the_history_from_its_own_time_on(tmp_p
         history_ms = interactions.ms[: examples.end[place]]
         assert history_ms[-1] == now_ms
         assert (bought_ms in history_ms.tolist()) == (now_ms >= bought_ms)
-        # What a shopper's features say of it is known when it has arrived, as in the workers.
+        # What a shopper's features say of it is known when it has arrived, after the click of the seventh hour.
         bought = examples.features[place][NUMERIC_NAMES.index("purchases_90d")]
-        assert bought == (now_ms >= NOON_MS + 7 * HOUR_MS)
+        assert bought == (now_ms >= NOON_MS + 8 * HOUR_MS)
     assert (dataset.first_ms, dataset.last_ms) == (NOON_MS, NOON_MS + 9 * HOUR_MS)
+
+
+def test_records_that_are_no_events_are_told(tmp_path: Path) -> None:
+    broker = Broker()
+    broker.take(Click("e1", "ann", "mug", NOON_MS))
+    for value in (b"{", None, b"\xff"):
+        broker.append("clicks", b"ann", value, NOON_MS)
+    told: list[str] = []
+
+    read_dataset(open_source("archive", broker.archive(tmp_path)), progress=told.append)
+
+    assert told == ["left out as no events: clicks: value 3"]
