@@ -293,7 +293,7 @@ def addressed_settings(*needed: str) -> Settings:
             f"no {' and no '.join(missing)} runs from {settings.home}: start them with `lastclick up`, or set "
             "LASTCLICK_KAFKA and LASTCLICK_CASSANDRA to servers of yours (host:port)"
         )
-    return Settings.from_environment(**found)
+    return Settings.from_environment(None, **found)
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from kafka import KafkaConsumer
+from pyarrow import parquet
 
-from feature_repo.archive import writing
 from streams.archiver import Archiver
 from streams.rolling import Limits
 from streams.settings import Settings
@@ -51,11 +51,11 @@ def die() -> None:
 
 
 def before_a_file(moment: Moment) -> None:
-    writing.pq.write_table = moment.before(writing.pq.write_table)
+    parquet.write_table = moment.before(parquet.write_table)
 
 
 def half_a_file(moment: Moment) -> None:
-    write = writing.pq.write_table
+    write = parquet.write_table
 
     def write_half(table: Any, file: IO[bytes], **options: Any) -> None:
         write(table, file, **options)
@@ -64,7 +64,7 @@ def half_a_file(moment: Moment) -> None:
             file.truncate(os.fstat(file.fileno()).st_size // 2)
             die()
 
-    writing.pq.write_table = write_half
+    parquet.write_table = write_half
 
 
 def before_the_disk_has_it(moment: Moment) -> None:
