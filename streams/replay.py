@@ -114,11 +114,11 @@ class Checkpoint(msgspec.Struct):
 
 
 def checkpoint_path(settings: Settings, source: str, path: Path | None, options: Mapping[str, object]) -> Path:
-    """Where the place in a source is kept; a file that changed, or other options, make another source."""
+    """Where the place in a source is kept; files that changed or came, or other options, make another source."""
     identity = [source, repr(sorted(options.items()))]
-    if path is not None:
-        stat = path.stat()
-        identity += [str(path.resolve()), str(stat.st_size), str(stat.st_mtime_ns)]
+    for file in _files(path) if path is not None else ():
+        stat = file.stat()
+        identity += [str(file.resolve()), str(stat.st_size), str(stat.st_mtime_ns)]
     name = hashlib.blake2b("\0".join([*identity, settings.kafka]).encode(), digest_size=8).hexdigest()
     return settings.run / f"replay-{source}-{name}.json"
 
@@ -176,6 +176,13 @@ def replay(
     done.skipped_rows = source.skipped
     progress(done)
     return done
+
+
+def _files(path: Path) -> list[Path]:
+    """A log's file, or the files of a log that is a folder, hidden ones left out: they are no part of it."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
 def _send_events(

@@ -181,3 +181,16 @@ def test_place_belongs_to_source_file_options_and_broker(tmp_path: Path) -> None
 
     assert len({first, *others}) == 6
     assert all(path.parent == settings.run for path in (first, *others))
+
+
+def test_place_in_a_folder_is_lost_when_it_has_grown(tmp_path: Path) -> None:
+    settings, log = Settings(home=tmp_path), tmp_path / "archive"
+    (log / "topic=clicks").mkdir(parents=True)
+    (log / "topic=clicks/a.parquet").write_text("1")
+
+    first = checkpoint_path(settings, "archive", log, {})
+    (log / ".lock").touch()
+    assert checkpoint_path(settings, "archive", log, {}) == first
+
+    (log / "topic=clicks/b.parquet").write_text("2")
+    assert checkpoint_path(settings, "archive", log, {}) != first
