@@ -65,7 +65,7 @@ class Shop:
             headers = [("trace", self._chance.randbytes(4))] if number % 5 == 0 else None
             self._producer.send(
                 topic or self._chance.choice(self.topics),
-                key=None if number % 11 == 0 else b"key %d" % number,
+                key=None if value and number % 11 == 0 else b"key %d" % number,
                 value=value,
                 headers=headers,
                 partition=self._chance.randrange(PARTITIONS),
