@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError, for_code
+from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError, UnknownTopicOrPartitionError, for_code
 
 from feature_repo.archive.layout import ArchiveError, day_of, find_segments
 from feature_repo.archive.records import ArchivedRecord
@@ -47,7 +47,7 @@ PATIENCE_S = 1.0
 
 Result = TypeVar("Result")
 
-
+LookUp = Callable[[list[TopicPartition]], dict[TopicPartition, int]]
 Progress = Callable[[Archived], None]
 
 
@@ -166,8 +166,8 @@ class Archiver:
 
     def _place(self, partitions: Collection[TopicPartition]) -> None:
         """Go to the next offset of each partition, or to the first one that the broker still has."""
-        firsts = self._patiently(lambda: self._consumer.beginning_offsets(list(partitions)))
-        ends = self._patiently(lambda: self._consumer.end_offsets(list(partitions)))
+        firsts = self._offsets(self._consumer.beginning_offsets, partitions)
+        ends = self._offsets(self._consumer.end_offsets, partitions)
         for partition in partitions:
             topic, number = partition
             first, end = firsts[partition], ends[partition]
@@ -258,8 +258,20 @@ class Archiver:
         progress(self.done)
 
     def _ends(self) -> dict[TopicPartition, int]:
-        ends: dict[TopicPartition, int] = self._patiently(lambda: self._consumer.end_offsets(list(self._on_disk)))
-        return ends
+        return self._offsets(self._consumer.end_offsets, self._on_disk)
+
+    def _offsets(self, look_up: LookUp, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Offsets of all these partitions, as soon as the consumer knows where they are."""
+
+        def looked_up() -> dict[TopicPartition, int]:
+            try:
+                return look_up(list(partitions))
+            except KeyError as error:
+                # What kafka-python answers for a partition that was added, or whose topic was deleted, since its
+                # last look at the cluster; it looks again then.
+                raise UnknownTopicOrPartitionError(f"{error.args[0]}") from error
+
+        return self._patiently(looked_up)
 
     def _patiently(self, call: Callable[[], Result]) -> Result:
         """Result of ``call``, tried again while the broker does not answer; `_Stopped` when told to stop meanwhile."""
