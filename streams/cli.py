@@ -45,7 +45,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 """Where the package is installed from, when it is installed as `make` does."""
 
 OUR_PACKAGES = ("deploy", "feature_repo", "scorer", "streams", "training")
-SOURCES_HELP = "Name of a source: shop (simulated), online-retail, or archive (what `lastclick archive` has written)."
+SOURCES_HELP = (
+    "Name of a source: shop (simulated), archive (what `lastclick archive` has written), online-retail, rees46, taobao, "
+    "retailrocket, sequences, csv or parquet; docs/sources.md says what each reads."
+)
 
 
 @app.command()
@@ -115,6 +118,15 @@ def replay_command(
     limit: Annotated[int | None, typer.Option(min=1, help="Most events to send in this run.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Days of the simulated shop.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated shop.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=COLUMN", help="csv, parquet: what a column holds; repeatable."),
+    ] = None,
+    action: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VALUE=MEANING", help="csv, parquet: what an action means; repeatable."),
+    ] = None,
+    time_unit: Annotated[str | None, typer.Option(help="csv, parquet: how times are written: s, ms, us, iso.")] = None,
     restart: Annotated[bool, typer.Option(help="Begin again, instead of where the last run ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -122,11 +134,11 @@ def replay_command(
 
     Without --rate or --speedup, as fast as the broker takes them. An interrupted replay goes on where it ended.
     """
-    from feature_repo.sources import open_source
+    from feature_repo.sources import open_source, source_options
     from streams.replay import Pace, checkpoint_path, replay
 
     settings = addressed_settings()
-    options = {key: value for key, value in (("days", days), ("seed", seed)) if value is not None}
+    options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
     opened = open_source(source, path, **options)
     place = checkpoint_path(settings, source, path, options)
     if restart:

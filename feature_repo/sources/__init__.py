@@ -7,11 +7,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from feature_repo.sources.csv_log import csv_log
 from feature_repo.sources.online_retail import OnlineRetail
+from feature_repo.sources.options import source_options
+from feature_repo.sources.rees46 import rees46
+from feature_repo.sources.retailrocket import retailrocket
+from feature_repo.sources.sequences import sequences
 from feature_repo.sources.shop import Shop
 from feature_repo.sources.source import Source, SourceError
+from feature_repo.sources.taobao import taobao
 
-__all__ = ["SOURCES", "Source", "SourceError", "open_source"]
+__all__ = ["SOURCES", "Source", "SourceError", "open_source", "source_options"]
+
+
+Opener = Callable[..., Source]
+
+
+def _of_file(name: str, open_file: Opener) -> Opener:
+    return lambda path, **options: open_file(_readable(name, path), **options)
+
+
+def _open_parquet(path: Path | None, **options: Any) -> Source:
+    # pyarrow takes a third of a second and 40 MB: only who reads Parquet pays for it.
+    from feature_repo.sources.parquet_log import parquet_log
+
+    return parquet_log(_readable("parquet", path), **options)
 
 
 def _open_archive(path: Path | None) -> Source:
@@ -27,14 +47,16 @@ def _open_shop(path: Path | None, **options: Any) -> Source:
     return Shop(**options)
 
 
-def _open_online_retail(path: Path | None, **options: Any) -> Source:
-    return OnlineRetail(_readable("online-retail", path), **options)
-
-
-SOURCES: dict[str, Callable[..., Source]] = {
+SOURCES: dict[str, Opener] = {
     "archive": _open_archive,
-    "online-retail": _open_online_retail,
+    "csv": _of_file("csv", csv_log),
+    "online-retail": _of_file("online-retail", OnlineRetail),
+    "parquet": _open_parquet,
+    "rees46": _of_file("rees46", rees46),
+    "retailrocket": _of_file("retailrocket", retailrocket),
+    "sequences": _of_file("sequences", sequences),
     "shop": _open_shop,
+    "taobao": _of_file("taobao", taobao),
 }
 """Openers by name; each takes the path (or None) and the source's own keyword options."""
 
@@ -49,7 +71,7 @@ def open_source(name: str, path: Path | str | None = None, **options: Any) -> So
     path
         The log's file, for a source that reads one.
     **options
-        Keyword options of the source, such as `seed` and `days` of the simulated shop.
+        Keyword options of the source, such as `seed` and `days` of the simulated shop; see `source_options`.
 
     Raises
     ------

@@ -17,7 +17,9 @@ def test_every_source_has_the_name_it_is_opened_by(tmp_path: Path) -> None:
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(SourceError, match=r"unknown source 'shopp': expected one of archive, online-retail, shop"):
+    with pytest.raises(
+        SourceError, match=r"unknown source 'shopp': expected one of archive, csv, online-retail, parquet"
+    ):
         open_source("shopp")
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
 from feature_repo.sources.source import SourceError
+from feature_repo.sources.text_file import open_bytes
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "invoice": ("invoiceno", "invoice"),
@@ -24,7 +24,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """The columns that are read and their spellings, compared in lower case without spaces and underscores."""
 
-GZIP_MAGIC = b"\x1f\x8b"
 CHUNK_BYTES = 1 << 20
 
 
@@ -46,7 +45,7 @@ def read_rows(path: Path, encoding: str) -> Iterator[RawRow | str]:
     Blank lines are no rows. Raises SourceError when the header lacks a column or the file cannot be read.
     """
     try:
-        with _open_bytes(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        with open_bytes(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
             reader = csv.reader(text)
             positions = _positions(path, next(reader, []))
             needed = max(positions) + 1
@@ -71,7 +70,7 @@ def encoding_of(path: Path) -> str:
     """Return 'utf-8-sig' when the whole file is UTF-8, else 'latin-1' (the spelling of the file on Kaggle)."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        with _open_bytes(path) as raw:
+        with open_bytes(path) as raw:
             while chunk := raw.read(CHUNK_BYTES):
                 decoder.decode(chunk)
         decoder.decode(b"", final=True)
@@ -80,15 +79,6 @@ def encoding_of(path: Path) -> str:
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"cannot read {path}: {error}; check that the file is whole, CSV or gzipped CSV") from error
     return "utf-8-sig"
-
-
-def _open_bytes(path: Path) -> BinaryIO:
-    raw = path.open("rb")
-    if raw.read(2) == GZIP_MAGIC:
-        raw.close()
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    raw.seek(0)
-    return raw
 
 
 def _positions(path: Path, header: list[str]) -> list[int]:
