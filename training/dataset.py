@@ -21,6 +21,7 @@ from scorer.encoder import EncodedEntries, encode_entries
 from scorer.item_table import ItemTable
 
 DAY_MS = 86_400_000
+MAX_EXAMPLES = 16_000
 _TOLD_EVERY = 50_000
 PURCHASE = ACTIONS.index("purchase")
 
@@ -140,7 +141,7 @@ class _Drawn:
 def read_dataset(
     source: Source,
     *,
-    max_examples: int = 16_000,
+    max_examples: int = MAX_EXAMPLES,
     seed: int = 0,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Dataset:

@@ -16,16 +16,14 @@ from tempfile import TemporaryDirectory
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from feature_repo.features import NUMERIC_NAMES
 from scorer.recommender import Recommender
 from training.baselines import last_category, neighbours, popular, recent_popularity, recently_seen
 from training.dataset import DAY_MS, DataError, Dataset, Examples
 from training.export import export
+from training.logistic import logistic
 from training.metrics import calibration_error
 from training.ranking import Scorer, ranking_task
 from training.settings import Settings
@@ -236,8 +234,8 @@ def _propensity(
     forecasts = {
         LEARNED: learned,
         "base rate": rate,
-        "recency of the last purchase": _logistic(before, after, recency),
-        "all features, logistic": _logistic(before, after, list(range(len(NUMERIC_NAMES)))),
+        "recency of the last purchase": logistic(before, after, recency),
+        "all features, logistic": logistic(before, after, list(range(len(NUMERIC_NAMES)))),
     }
     rows = [
         PropensityRow(
@@ -249,14 +247,6 @@ def _propensity(
         for method, forecast in forecasts.items()
     ]
     return rows, after
-
-
-def _logistic(before: Examples, after: Examples, columns: list[int]) -> NDArray[np.float32]:
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
-    model.fit(np.sign(x := before.features[:, columns]) * np.log1p(np.abs(x)), before.bought)
-    squashed = np.sign(after.features[:, columns]) * np.log1p(np.abs(after.features[:, columns]))
-    forecast: NDArray[np.float32] = model.predict_proba(squashed)[:, 1].astype(np.float32)
-    return forecast
 
 
 def _rounded(value: float) -> float:

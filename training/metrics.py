@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,8 +38,18 @@ def ndcg(lists: NDArray[np.int64], targets: Sequence[NDArray[np.int64]]) -> NDAr
     return np.array(gains, dtype=np.float64)
 
 
-def calibration_error(probabilities: NDArray[np.float32], happened: NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error: mean distance of forecast and frequency over equally wide bins.
+class ReliabilityBin(msgspec.Struct, frozen=True):
+    """Forecasts of about one size: their mean, how often it happened, and their share of all forecasts."""
+
+    forecast: float
+    frequency: float
+    share: float
+
+
+def reliability(
+    probabilities: NDArray[np.float32], happened: NDArray[np.bool_], bins: int = 10
+) -> list[ReliabilityBin]:
+    """Hold forecasts against what happened, in equally wide bins of [0, 1]; bins without forecasts are left out.
 
     Parameters
     ----------
@@ -47,13 +58,20 @@ def calibration_error(probabilities: NDArray[np.float32], happened: NDArray[np.b
     happened
         Whether it did, [N].
     bins
-        Number of bins of [0, 1]; each counts with its share of the forecasts.
+        Number of bins.
     """
     place = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
-    error = 0.0
-    for bin_ in range(bins):
-        inside = place == bin_
-        if inside.any():
-            distance = abs(float(probabilities[inside].mean(dtype=np.float64)) - float(happened[inside].mean()))
-            error += distance * float(inside.mean())
-    return error
+    return [
+        ReliabilityBin(
+            forecast=float(probabilities[inside].mean(dtype=np.float64)),
+            frequency=float(happened[inside].mean()),
+            share=float(inside.mean()),
+        )
+        for inside in (place == bin_ for bin_ in range(bins))
+        if inside.any()
+    ]
+
+
+def calibration_error(probabilities: NDArray[np.float32], happened: NDArray[np.bool_], bins: int = 10) -> float:
+    """Expected calibration error: mean distance of forecast and frequency over the bins of `reliability`, by share."""
+    return sum(abs(bin_.forecast - bin_.frequency) * bin_.share for bin_ in reliability(probabilities, happened, bins))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scorer.encoder import ACTION_CODES
+from training.propensity_head import PropensityHead
 from training.windows import Windows
 
 # log1p of seconds and of prices lie between 0 and about 17; a tenth of them is near unit scale.
@@ -179,51 +180,13 @@ class Trunk(nn.Module):
         return newest(self.all_places(vectors, windows), torch.from_numpy(windows.length).to(vectors.device))
 
 
-class PropensityHead(nn.Module):
-    """Hidden vector and features to the calibrated probability of a purchase within 24 hours.
-
-    Normalisation and calibration are buffers, so that they travel inside the graph.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-    calibration: Tensor
-
-    def __init__(self, size: ModelSize, hidden: int = 32, dropout: float = 0.2) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(size.features))
-        self.register_buffer("deviation", torch.ones(size.features))
-        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))  # slope and offset of the logit
-        self.layers = nn.Sequential(
-            nn.Linear(size.width + size.features, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, 1),
-        )
-
-    def normalise(self, features: Tensor) -> Tensor:
-        """Bring features [B, F] near unit scale: signed log1p, then mean and deviation; unknown is the mean."""
-        squashed = features.sign() * features.abs().log1p()
-        scaled = (squashed - self.mean) / self.deviation
-        return torch.where(torch.isnan(scaled), torch.zeros_like(scaled), scaled).clamp(-5.0, 5.0)
-
-    def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give uncalibrated logits [B] from hidden vectors [B, W] and features [B, F]."""
-        logits: Tensor = self.layers(torch.cat([hidden, self.normalise(features)], dim=-1)).squeeze(-1)
-        return logits
-
-    def probability(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give calibrated probabilities [B]."""
-        return torch.sigmoid(self(hidden, features) * self.calibration[0] + self.calibration[1])
-
-
 class ServedModel(nn.Module):
     """What is exported: the inputs of `scorer.encoder.ModelInputs` to a user vector and a propensity."""
 
     def __init__(self, size: ModelSize) -> None:
         super().__init__()
         self.trunk = Trunk(size)
-        self.head = PropensityHead(size)
+        self.head = PropensityHead(size.width, size.features)
 
     def forward(
         self,

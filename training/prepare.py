@@ -6,7 +6,9 @@ text encoder's bundle is made first where there is none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +17,17 @@ from feature_repo.sources import open_source
 from scorer.bundle import BundleError, latest_bundle
 from scorer.item_text import item_text
 from scorer.text_encoder import TextEncoder
-from training.dataset import Dataset, read_dataset
+from training.dataset import MAX_EXAMPLES, Dataset, read_dataset
 from training.text_encoder import build
 from training.train import Progress
 
 
-def open_dataset(source: str, path: Path | None, options: dict[str, int], progress: Progress) -> Dataset:
-    """Replay a source; `options` are the source's own, such as ``days`` of the simulated shop."""
+def open_dataset(
+    source: str, path: Path | None, options: Mapping[str, Any], progress: Progress, max_examples: int = MAX_EXAMPLES
+) -> Dataset:
+    """Replay a source; `options` are its own (see `feature_repo.sources.source_options`)."""
     progress(f"replaying {source}")
-    dataset = read_dataset(open_source(source, path, **options), progress=progress)
+    dataset = read_dataset(open_source(source, path, **options), max_examples=max_examples, progress=progress)
     progress(
         f"{len(dataset.interactions.ms):,} interactions of {len(dataset.interactions.user_ids):,} users with "
         f"{len(dataset.items):,} items, {len(dataset.examples.user):,} propensity examples"

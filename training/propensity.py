@@ -1,10 +1,14 @@
 """The propensity head's training: hidden vectors and features of the examples in, a calibrated head out.
 
-The trunk stays as it is, so its output is computed once. Examples before the validation part train the head; those
-within it decide when to stop and calibrate the probability (Platt: a slope and an offset of the logit).
+The trunk stays as it is, so its output is computed once. The examples of the training part train the head; those of
+the validation part (see `training.propensity_parts`) decide when to stop, whether the head reads the sequence at all,
+and how the probability is calibrated (Platt: a slope and an offset of the logit).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,15 +18,17 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torch.nn import functional
 
-from training.dataset import DAY_MS, Dataset, Examples
-from training.model import PropensityHead, Trunk
+from training.dataset import Dataset, Examples
+from training.model import Trunk
+from training.propensity_head import PropensityHead
+from training.propensity_parts import Parts
 from training.windows import newest_before
 
 _BATCH = 512
 _EPOCHS = 40
-_PATIENCE = 5
-_RATE = 2e-3
-_DECAY = 0.02
+_PATIENCE = 4
+_RATE = 1e-3
+_DECAY = 0.05
 _FEWEST = 20  # of either label: below it a head or a calibration would fit noise
 
 
@@ -46,9 +52,9 @@ def fit_head(
     head: PropensityHead,
     hidden: NDArray[np.float32],
     examples: Examples,
-    split_ms: int,
-    until_ms: int,
+    parts: Parts,
     seed: int,
+    progress: Callable[[str], None] = lambda message: None,
 ) -> dict[str, float]:
     """Fit and calibrate the head in place.
 
@@ -59,7 +65,13 @@ def fit_head(
     hidden
         The trunk's output at the examples, float32 [E, W].
     examples
-        Those whose 24 hours end before `split_ms` train, those of [`split_ms`, `until_ms` - 24 h] validate.
+        All of them.
+    parts
+        Which of them train and which validate; those of the test part are not looked at.
+    seed
+        Of the weights and of the batches.
+    progress
+        Is told a line a fit.
 
     Returns
     -------
@@ -67,53 +79,79 @@ def fit_head(
         AUC and average precision on the validation part; empty, and the head answering the base rate, where
         either part has fewer than 20 examples of a label.
     """
-    torch.manual_seed(seed)
-    training = examples.now_ms + DAY_MS < split_ms
-    validating = (examples.now_ms >= split_ms) & (examples.now_ms + DAY_MS < until_ms)
+    training, validating = parts.training, parts.validation
     if any(_rarer(examples.bought[part]) < _FEWEST for part in (training, validating)):
         labelled = examples.bought[training | validating]
         _answer_base_rate(head, float(labelled.mean()) if len(labelled) else 0.0)
         return {}
-    features = torch.from_numpy(examples.features)
-    states, labels = torch.from_numpy(hidden), torch.from_numpy(examples.bought).float()
-    squashed = features.sign() * features.abs().log1p()
-    chosen = torch.from_numpy(np.flatnonzero(training))
-    held_out = torch.from_numpy(np.flatnonzero(validating))
-    head.mean.copy_(squashed[chosen].mean(0))
-    head.deviation.copy_(squashed[chosen].std(0).clamp(min=1e-3))
-    optimiser = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
-    best, best_epoch, kept = float("inf"), 0, head.state_dict()
-    for epoch in range(_EPOCHS):
-        head.train()
-        for batch in torch.split(chosen[torch.randperm(len(chosen))], _BATCH):
-            loss = functional.binary_cross_entropy_with_logits(head(states[batch], features[batch]), labels[batch])
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-        head.eval()
-        with torch.no_grad():
-            logits = head(states[held_out], features[held_out])
-            error = float(functional.binary_cross_entropy_with_logits(logits, labels[held_out]))
-        if error < best:
-            best, best_epoch = error, epoch
-            kept = {name: weight.detach().clone() for name, weight in head.state_dict().items()}
-        elif epoch - best_epoch >= _PATIENCE:
-            break
-    head.load_state_dict(kept)
-    with torch.no_grad():
-        logits = head(states[held_out], features[held_out])
-    happened = examples.bought[validating]
-    _calibrate(head, logits.numpy(), happened)
+    head.cut(examples.features[training])
+    fit = _Fit(head, hidden, examples, parts)
+    error = fit.run(seed)
+    progress(f"propensity  cross-entropy on validation {error:.4f}")
+    logits, happened = fit.validation_logits(), examples.bought[validating]
+    head.calibration.copy_(torch.tensor(platt(logits, happened)))
     return {
-        "auc": float(roc_auc_score(happened, logits.numpy())),
-        "average_precision": float(average_precision_score(happened, logits.numpy())),
+        "auc": float(roc_auc_score(happened, logits)),
+        "average_precision": float(average_precision_score(happened, logits)),
     }
 
 
-def _calibrate(head: PropensityHead, logits: NDArray[np.float32], happened: NDArray[np.bool_]) -> None:
-    platt = LogisticRegression(C=1e6).fit(logits[:, None].astype(np.float64), happened)
-    slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
-    head.calibration.copy_(torch.tensor([slope, offset]))
+class _Fit:
+    """One head and the examples that it is fitted on."""
+
+    def __init__(self, head: PropensityHead, hidden: NDArray[np.float32], examples: Examples, parts: Parts) -> None:
+        self._head = head
+        self._training, self._validation = (
+            (
+                torch.from_numpy(hidden[part]),
+                torch.from_numpy(examples.features[part]),
+                torch.from_numpy(examples.bought[part]).float(),
+            )
+            for part in (parts.training, parts.validation)
+        )
+
+    def run(self, seed: int) -> float:
+        """Train until validation gets no better; leaves the best weights and gives their cross-entropy there."""
+        head = self._head
+        hidden, features, bought = self._training
+        torch.manual_seed(seed)
+        optimiser = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
+        best, best_epoch, kept = float("inf"), 0, head.state_dict()
+        for epoch in range(_EPOCHS):
+            head.train()
+            for batch in torch.split(torch.randperm(len(bought)), _BATCH):
+                logits = head.logits(hidden[batch], features[batch])  # [B, M]: every member learns for itself
+                labels = bought[batch].unsqueeze(-1).expand_as(logits)
+                loss = functional.binary_cross_entropy_with_logits(logits, labels)
+                optimiser.zero_grad()
+                torch.autograd.backward(loss)
+                optimiser.step()
+            error = self._error()
+            if error < best:
+                best, best_epoch = error, epoch
+                kept = {name: weight.detach().clone() for name, weight in head.state_dict().items()}
+            elif epoch - best_epoch >= _PATIENCE:
+                break
+        head.load_state_dict(kept)
+        return best
+
+    def validation_logits(self) -> NDArray[np.float32]:
+        """Give the uncalibrated logits of the validation part, float32 [V]; the head is left in evaluation mode."""
+        self._head.eval()
+        hidden, features, _ = self._validation
+        with torch.no_grad():
+            logits: NDArray[np.float32] = self._head(hidden, features).numpy()
+        return logits
+
+    def _error(self) -> float:
+        logits = torch.from_numpy(self.validation_logits())
+        return float(functional.binary_cross_entropy_with_logits(logits, self._validation[2]))
+
+
+def platt(logits: NDArray[np.floating[Any]], happened: NDArray[np.bool_]) -> tuple[float, float]:
+    """Give the slope and the offset that make `logits` [N] the most likely for what `happened` [N]."""
+    fitted = LogisticRegression(C=1e6).fit(logits[:, None].astype(np.float64), happened)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
 def _answer_base_rate(head: PropensityHead, rate: float) -> None:

@@ -22,6 +22,7 @@ from training.baselines import popularity
 from training.dataset import DAY_MS, DataError, Dataset
 from training.model import BLOCKED, ItemVectors, ModelSize, ServedModel, as_user_vector
 from training.propensity import fit_head, hidden_of
+from training.propensity_parts import parts_of, validation_start_ms
 from training.ranking import Figures, Scorer, ranking_task
 from training.settings import Settings
 from training.targets import Occasions, draw_targets
@@ -121,9 +122,9 @@ def train(
     with torch.no_grad():
         vectors = items()
     hidden = hidden_of(model.trunk, vectors, dataset, settings.max_length)
-    # A day of the validation part has no label yet: three days leave two.
-    head_split_ms = min(split_ms, until_ms - 3 * DAY_MS)
-    propensity = fit_head(model.head, hidden, dataset.examples, head_split_ms, until_ms, settings.seed)
+    validation_ms = validation_start_ms(dataset.first_ms, until_ms, settings.validation_share)
+    parts = parts_of(dataset.examples, validation_ms, until_ms, dataset.last_ms)
+    propensity = fit_head(model.head, hidden, dataset.examples, parts, settings.seed)
     progress(f"propensity  {'  '.join(f'{name} {value:.4f}' for name, value in propensity.items())}")
     known = items.known[:, 0].bool()
     return Trained(

@@ -30,6 +30,16 @@ def test_absent_torch_says_what_to_install(app: typer.Typer, monkeypatch: pytest
     assert "pip install 'lastclick[training]'" in str(result.exception)
 
 
-@pytest.mark.parametrize("verb", [["train"], ["train", "recommender"], ["train", "all"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["train"],
+        ["train", "recommender"],
+        ["train", "all"],
+        ["evaluate"],
+        ["evaluate", "log"],
+        ["evaluate", "propensity"],
+    ],
+)
 def test_every_verb_has_help(app: typer.Typer, verb: list[str]) -> None:
     assert CliRunner().invoke(app, [*verb, "--help"]).exit_code == 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.metrics import calibration_error, hit_rate, ndcg, top_rows
+from training.metrics import ReliabilityBin, calibration_error, hit_rate, ndcg, reliability, top_rows
 
 
 def test_best_rows_come_first_and_ties_by_row() -> None:
@@ -42,3 +42,9 @@ def test_calibration_error_weighs_bins_by_their_forecasts() -> None:
 
 def test_certain_forecasts_fall_into_the_last_bin() -> None:
     assert calibration_error(np.array([1.0], dtype=np.float32), np.array([True])) == 0.0
+
+
+def test_reliability_leaves_out_bins_without_forecasts() -> None:
+    forecasts = np.array([0.25, 0.25, 0.75, 1.0], dtype=np.float32)
+    found = reliability(forecasts, np.array([True, False, True, True]), bins=4)
+    assert found == [ReliabilityBin(0.25, 0.5, 0.5), ReliabilityBin(0.875, 1.0, 0.5)]

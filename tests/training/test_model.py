@@ -8,7 +8,7 @@ from scorer.recommender import Recommender
 from tests.planted import SMALL, Planted
 from training.dataset import DataError
 from training.evaluate import item_vectors, served_scorer
-from training.model import ItemVectors, ModelSize, PropensityHead, ServedModel
+from training.model import ItemVectors, ModelSize, ServedModel
 from training.ranking import ranking_task
 from training.train import train
 
@@ -64,12 +64,6 @@ def test_learned_parts_are_left_out_while_training() -> None:
     torch.manual_seed(0)
     left_out = (items() == 0).all(dim=1).float().mean()
     assert 0.15 < left_out < 0.25
-
-
-def test_features_are_squashed_into_a_bounded_range() -> None:
-    head = PropensityHead(SIZE)
-    normalised = head.normalise(torch.tensor([[1e12, -1e12, 0.0]]))
-    assert normalised.tolist() == [[5.0, -5.0, 0.0]]
 
 
 def test_training_beats_popularity_on_a_planted_pattern(fitted: Planted) -> None:

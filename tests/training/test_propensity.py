@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.dataset import DAY_MS, Examples
+from training.propensity import fit_head, platt
+from training.propensity_head import PropensityHead
+from training.propensity_parts import Parts, parts_of
+
+COUNT = 3000
+LAST_MS = 30 * DAY_MS
+
+
+def step_examples(seed: int = 0) -> tuple[Examples, Parts, NDArray[np.float32]]:
+    """Give examples in which nine of ten buy where the first feature lies in the middle third, and one of ten else."""
+    random = np.random.default_rng(seed)
+    features = random.uniform(size=(COUNT, 3)).astype(np.float32)
+    middle = (features[:, 0] > 1 / 3) & (features[:, 0] < 2 / 3)
+    examples = Examples(
+        user=np.arange(COUNT),
+        end=np.arange(1, COUNT + 1),
+        now_ms=np.sort(random.integers(LAST_MS, size=COUNT)),
+        features=features,
+        bought=random.uniform(size=COUNT) < np.where(middle, 0.9, 0.1),
+    )
+    parts = parts_of(examples, 18 * DAY_MS, 24 * DAY_MS, LAST_MS)
+    return examples, parts, random.normal(size=(COUNT, 4)).astype(np.float32)
+
+
+def fitted(examples: Examples, parts: Parts, hidden: NDArray[np.float32]) -> tuple[PropensityHead, dict[str, float]]:
+    torch.manual_seed(1)
+    head = PropensityHead(hidden.shape[1], examples.features.shape[1])
+    return head, fit_head(head, hidden, examples, parts, seed=0)
+
+
+def forecast(head: PropensityHead, hidden: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+    with torch.no_grad():
+        found: NDArray[np.float32] = head.probability(torch.from_numpy(hidden), torch.from_numpy(features)).numpy()
+    return found
+
+
+def test_head_learns_a_step_up_and_down_and_its_probabilities() -> None:
+    examples, parts, hidden = step_examples()
+    head, figures = fitted(examples, parts, hidden)
+    assert figures["auc"] > 0.85
+    features = np.full((3, 3), 0.5, dtype=np.float32)
+    features[:, 0] = (0.15, 0.5, 0.85)
+    found = forecast(head, np.zeros((3, 4), dtype=np.float32), features)
+    np.testing.assert_allclose(found, [0.1, 0.9, 0.1], atol=0.08)
+
+
+def test_test_part_is_not_looked_at() -> None:
+    examples, parts, hidden = step_examples()
+    head, _ = fitted(examples, parts, hidden)
+    unseen = ~(parts.training | parts.validation)
+    changed = Examples(**{**vars(examples), "bought": examples.bought ^ unseen, "features": examples.features.copy()})
+    changed.features[unseen] = 1e6
+    hidden = np.where(unseen[:, None], np.float32(9.0), hidden)
+    again, _ = fitted(changed, parts, hidden)
+    for name, weight in head.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], weight, rtol=0, atol=0)
+
+
+def test_too_few_purchases_make_the_base_rate() -> None:
+    examples, parts, hidden = step_examples()
+    few = Examples(**{**vars(examples), "bought": np.arange(COUNT) % 200 == 0})
+    head, figures = fitted(few, parts, hidden)
+    assert figures == {}
+    rate = few.bought[parts.training | parts.validation].mean()
+    np.testing.assert_allclose(forecast(head, hidden, few.features), rate, rtol=1e-5)
+
+
+def test_platt_finds_the_slope_and_the_offset() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=200_000) * 2
+    happened = random.uniform(size=len(logits)) < 1 / (1 + np.exp(-(0.5 * logits - 1.0)))
+    np.testing.assert_allclose(platt(logits, happened), (0.5, -1.0), atol=0.02)
