@@ -14,7 +14,8 @@ from training.propensity_parts import Parts, parts_of
 from training.propensity_plot import draw_propensity
 from training.propensity_report import LEARNED, LIGHTGBM, PropensityReport, print_report
 
-HELD_OUT_DAYS = 8
+HELD_OUT_DAYS = 8.5
+"""So that a visit of every second day falls into the validation part, and not into a gap."""
 
 
 def quiet(message: str) -> None:
@@ -34,8 +35,8 @@ def boosted(examples: Examples, parts: Parts) -> np.ndarray:
 
 def planted_parts(fitted: Planted) -> tuple[Examples, Parts]:
     dataset = fitted.dataset
-    test_ms = dataset.last_ms - HELD_OUT_DAYS * DAY_MS
-    return dataset.examples, parts_of(dataset.examples, test_ms - 5 * DAY_MS, test_ms, dataset.last_ms)
+    test_ms = dataset.last_ms + 1 - int(HELD_OUT_DAYS * DAY_MS)
+    return dataset.examples, parts_of(dataset.examples, test_ms - 2 * DAY_MS, test_ms, dataset.last_ms)
 
 
 def test_planted_pattern_is_found_by_the_product_and_by_lightgbm(report: PropensityReport) -> None:
