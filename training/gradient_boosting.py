@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.dataset import Examples
-from training.propensity import platt
 from training.propensity_parts import Parts
 
 LEAVES = (7, 15, 31, 63)
@@ -40,40 +39,38 @@ SETTINGS = {
 def gradient_boosting(
     examples: Examples, parts: Parts, *, seed: int, threads: int, progress: Callable[[str], None]
 ) -> NDArray[np.float32]:
-    """Forecast with LightGBM, tuned, stopped and calibrated on the validation part as the product's model is.
+    """Forecast with LightGBM, tuned and stopped on the validation part as the product's model is.
 
     Every size of tree in `LEAVES` and `FEWEST_IN_LEAF` is fitted until its cross-entropy on the validation part gets
-    no better; the best of them forecasts.
+    no better. The best of them is then fitted anew, with as many trees, on both parts, as the product's model is.
 
     Returns
     -------
     NDArray
         float32 [E].
     """
-    training, validation = (
-        lightgbm.Dataset(examples.features[part], examples.bought[part].astype(np.int8), free_raw_data=False)
-        for part in (parts.training, parts.validation)
-    )
-    best, best_error = None, float("inf")
+    training, validation = (_table(examples, part) for part in (parts.training, parts.validation))
+    tried = []
     for leaves, fewest in product(LEAVES, FEWEST_IN_LEAF):
-        sizes = {"num_leaves": leaves, "min_data_in_leaf": fewest, "seed": seed, "num_threads": threads}
+        chosen = {**SETTINGS, "num_leaves": leaves, "min_data_in_leaf": fewest, "seed": seed, "num_threads": threads}
         model = lightgbm.train(
-            {**SETTINGS, **sizes},
+            chosen,
             training,
             num_boost_round=MOST_ROUNDS,
             valid_sets=[validation],
             callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
         )
-        error = model.best_score["valid_0"]["binary_logloss"]
+        error = float(model.best_score["valid_0"]["binary_logloss"])
         progress(
             f"LightGBM  {leaves} leaves of at least {fewest}: {model.best_iteration} trees, cross-entropy on "
             f"validation {error:.4f}"
         )
-        if error < best_error:
-            best, best_error = model, error
-    if best is None:
-        raise ArithmeticError("LightGBM: no size of tree gave a finite cross-entropy on the validation part")
-    logits = np.asarray(best.predict(examples.features, raw_score=True))
-    slope, offset = platt(logits[parts.validation], examples.bought[parts.validation])
-    forecast: NDArray[np.float32] = (1.0 / (1.0 + np.exp(-(slope * logits + offset)))).astype(np.float32)
+        tried.append((error, chosen, model.best_iteration))
+    _, chosen, rounds = min(tried, key=lambda one: one[0])
+    model = lightgbm.train(chosen, _table(examples, parts.training | parts.validation), num_boost_round=rounds)
+    forecast: NDArray[np.float32] = np.asarray(model.predict(examples.features)).astype(np.float32)
     return forecast
+
+
+def _table(examples: Examples, part: NDArray[np.bool_]) -> lightgbm.Dataset:
+    return lightgbm.Dataset(examples.features[part], examples.bought[part].astype(np.int8), free_raw_data=False)

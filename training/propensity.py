@@ -1,19 +1,21 @@
-"""The propensity head's training: hidden vectors and features of the examples in, a calibrated head out.
+"""The propensity head's training: hidden vectors and features of the examples in, a fitted head out.
 
-The trunk stays as it is, so its output is computed once. The examples of the training part train the head; those of
-the validation part (see `training.propensity_parts`) decide when to stop, whether the head reads the sequence at all,
-and how the probability is calibrated (Platt: a slope and an offset of the logit).
+The trunk stays as it is, so its output is computed once. The examples of the training part train the head until those
+of the validation part (see `training.propensity_parts`) are forecast no better. Then it is trained anew for as many
+epochs on both, since the newest weeks tell most. Its probabilities are used as they are: a calibration fitted on a
+validation part of a thousand examples was further off than the head itself
+(docs/decisions/0013-forecast-without-a-tree.md).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torch.nn import functional
@@ -24,12 +26,12 @@ from training.propensity_head import PropensityHead
 from training.propensity_parts import Parts
 from training.windows import newest_before
 
-_BATCH = 512
+_BATCH = 256
 _EPOCHS = 40
 _PATIENCE = 4
-_RATE = 1e-3
-_DECAY = 0.05
-_FEWEST = 20  # of either label: below it a head or a calibration would fit noise
+_RATE = 3e-3
+_DECAY = 0.3
+_FEWEST = 20  # of either label: below it a head would fit noise
 
 
 def hidden_of(
@@ -56,7 +58,7 @@ def fit_head(
     seed: int,
     progress: Callable[[str], None] = lambda message: None,
 ) -> dict[str, float]:
-    """Fit and calibrate the head in place.
+    """Fit the head in place.
 
     Parameters
     ----------
@@ -69,95 +71,90 @@ def fit_head(
     parts
         Which of them train and which validate; those of the test part are not looked at.
     seed
-        Of the weights and of the batches.
+        Of the batches.
     progress
-        Is told a line a fit.
+        Is told a line.
 
     Returns
     -------
     dict
-        AUC and average precision on the validation part; empty, and the head answering the base rate, where
-        either part has fewer than 20 examples of a label.
+        AUC and average precision on the validation part, of the head that had not seen it; empty, and the head
+        answering the base rate, where either part has fewer than 20 examples of a label.
     """
-    training, validating = parts.training, parts.validation
-    if any(_rarer(examples.bought[part]) < _FEWEST for part in (training, validating)):
-        labelled = examples.bought[training | validating]
-        _answer_base_rate(head, float(labelled.mean()) if len(labelled) else 0.0)
+    chosen = parts.training | parts.validation
+    if any(_rarer(examples.bought[part]) < _FEWEST for part in (parts.training, parts.validation)):
+        head.answer(float(examples.bought[chosen].mean()) if chosen.any() else 0.0)
+        head.eval()
         return {}
-    head.cut(examples.features[training])
-    fit = _Fit(head, hidden, examples, parts)
-    error = fit.run(seed)
-    progress(f"propensity  cross-entropy on validation {error:.4f}")
-    logits, happened = fit.validation_logits(), examples.bought[validating]
-    head.calibration.copy_(torch.tensor(platt(logits, happened)))
+    untrained = copy.deepcopy(head.state_dict())
+    validation = _Rows.of(hidden, examples, parts.validation)
+    best = _fit(head, _Rows.of(hidden, examples, parts.training), seed, _EPOCHS, validation)
+    if not best.epochs:
+        raise ArithmeticError("propensity: no epoch gave a finite cross-entropy on validation, expected a number")
+    progress(f"propensity  {best.epochs} epochs, cross-entropy on validation {best.error:.4f}")
+    head.load_state_dict(untrained)
+    _fit(head, _Rows.of(hidden, examples, chosen), seed, best.epochs)
+    head.eval()
+    happened = examples.bought[parts.validation]
     return {
-        "auc": float(roc_auc_score(happened, logits)),
-        "average_precision": float(average_precision_score(happened, logits)),
+        "auc": float(roc_auc_score(happened, best.logits)),
+        "average_precision": float(average_precision_score(happened, best.logits)),
     }
 
 
-class _Fit:
-    """One head and the examples that it is fitted on."""
+@dataclass(frozen=True)
+class _Rows:
+    """Examples as tensors: hidden vectors [N, W], features [N, F], labels [N] of 0 and 1."""
 
-    def __init__(self, head: PropensityHead, hidden: NDArray[np.float32], examples: Examples, parts: Parts) -> None:
-        self._head = head
-        self._training, self._validation = (
-            (
-                torch.from_numpy(hidden[part]),
-                torch.from_numpy(examples.features[part]),
-                torch.from_numpy(examples.bought[part]).float(),
-            )
-            for part in (parts.training, parts.validation)
-        )
+    hidden: Tensor
+    features: Tensor
+    bought: Tensor
 
-    def run(self, seed: int) -> float:
-        """Train until validation gets no better; leaves the best weights and gives their cross-entropy there."""
-        head = self._head
-        hidden, features, bought = self._training
-        torch.manual_seed(seed)
-        optimiser = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
-        best, best_epoch, kept = float("inf"), 0, head.state_dict()
-        for epoch in range(_EPOCHS):
-            head.train()
-            for batch in torch.split(torch.randperm(len(bought)), _BATCH):
-                logits = head.logits(hidden[batch], features[batch])  # [B, M]: every member learns for itself
-                labels = bought[batch].unsqueeze(-1).expand_as(logits)
-                loss = functional.binary_cross_entropy_with_logits(logits, labels)
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                optimiser.step()
-            error = self._error()
-            if error < best:
-                best, best_epoch = error, epoch
-                kept = {name: weight.detach().clone() for name, weight in head.state_dict().items()}
-            elif epoch - best_epoch >= _PATIENCE:
-                break
-        head.load_state_dict(kept)
-        return best
+    @classmethod
+    def of(cls, hidden: NDArray[np.float32], examples: Examples, part: NDArray[np.bool_]) -> _Rows:
+        """Take the examples of a part, bool [E]."""
+        arrays = (hidden[part], examples.features[part], examples.bought[part].astype(np.float32))
+        return cls(*(torch.from_numpy(array) for array in arrays))
 
-    def validation_logits(self) -> NDArray[np.float32]:
-        """Give the uncalibrated logits of the validation part, float32 [V]; the head is left in evaluation mode."""
-        self._head.eval()
-        hidden, features, _ = self._validation
+
+@dataclass(frozen=True)
+class _Best:
+    """The epochs that validated best, their cross-entropy, and the logits of the validation part [V]."""
+
+    epochs: int
+    error: float
+    logits: NDArray[np.float32]
+
+
+_NONE = _Best(0, float("inf"), np.zeros(0, dtype=np.float32))
+
+
+def _fit(head: PropensityHead, rows: _Rows, seed: int, epochs: int, validation: _Rows | None = None) -> _Best:
+    """Train on `rows` for `epochs`; with a validation part, until it gets no better."""
+    torch.manual_seed(seed)
+    head.cut(rows.features.numpy())
+    optimiser = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
+    best = _NONE
+    for epoch in range(1, epochs + 1):
+        head.train()
+        for batch in torch.split(torch.randperm(len(rows.bought)), _BATCH):
+            logits = head.logits(rows.hidden[batch], rows.features[batch])  # [B, M]: every member learns for itself
+            labels = rows.bought[batch].unsqueeze(-1).expand_as(logits)
+            loss = functional.binary_cross_entropy_with_logits(logits, labels)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+        if validation is None:
+            continue
+        head.eval()
         with torch.no_grad():
-            logits: NDArray[np.float32] = self._head(hidden, features).numpy()
-        return logits
-
-    def _error(self) -> float:
-        logits = torch.from_numpy(self.validation_logits())
-        return float(functional.binary_cross_entropy_with_logits(logits, self._validation[2]))
-
-
-def platt(logits: NDArray[np.floating[Any]], happened: NDArray[np.bool_]) -> tuple[float, float]:
-    """Give the slope and the offset that make `logits` [N] the most likely for what `happened` [N]."""
-    fitted = LogisticRegression(C=1e6).fit(logits[:, None].astype(np.float64), happened)
-    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-
-
-def _answer_base_rate(head: PropensityHead, rate: float) -> None:
-    rate = min(max(rate, 1e-4), 1.0 - 1e-4)
-    head.calibration.copy_(torch.tensor([0.0, float(np.log(rate / (1.0 - rate)))]))
-    head.eval()
+            found = head(validation.hidden, validation.features)
+            error = float(functional.binary_cross_entropy_with_logits(found, validation.bought))
+        if error < best.error:
+            best = _Best(epoch, error, found.numpy())
+        elif epoch - best.epochs >= _PATIENCE:
+            break
+    return best
 
 
 def _rarer(labels: NDArray[np.bool_]) -> int:

@@ -3,11 +3,13 @@
 Trees are hard to beat on counts and times because they cut each feature where it matters. So every feature is cut
 here too, at quantiles of the training examples, into places between 0 and 1 (piecewise linear encoding: Gorishniy,
 Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", 2022). A linear model and a few
-small networks of their own read them; their logits are averaged, which steadies them as bagging steadies trees. Cuts
-and calibration are buffers, so that they travel inside the graph.
+small networks of their own read them; their logits are averaged, which steadies them as bagging steadies trees. The
+cuts are buffers, so that they travel inside the graph.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ RAREST = 0.002
 
 
 class PropensityHead(nn.Module):
-    """Hidden vector and features to the calibrated probability of a purchase within 24 hours.
+    """Hidden vector and features to the probability of a purchase within 24 hours.
 
     Parameters
     ----------
@@ -38,7 +40,6 @@ class PropensityHead(nn.Module):
 
     lower: Tensor
     scale: Tensor
-    calibration: Tensor
 
     def __init__(
         self, width: int, features: int, *, bins: int = 16, members: int = 8, neurons: int = 24, dropout: float = 0.3
@@ -47,7 +48,6 @@ class PropensityHead(nn.Module):
         inputs = features * bins + width
         self.register_buffer("lower", torch.zeros(features, bins))
         self.register_buffer("scale", torch.zeros(features, bins))  # 1 / width of a bin; 0 for one that is not used
-        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))  # slope and offset of the logit
         self.members = members
         self.linear = nn.Linear(inputs, 1)
         self.up = nn.Linear(inputs, members * neurons)
@@ -71,19 +71,27 @@ class PropensityHead(nn.Module):
         return places.clamp(0.0, 1.0).flatten(1)
 
     def logits(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give the uncalibrated logits of every member, [B, M], from hidden vectors [B, W] and features [B, F]."""
+        """Give the logits of every member, [B, M], from hidden vectors [B, W] and features [B, F]."""
         inputs = torch.cat([self.encode(features), hidden], dim=-1)
         neurons = self.dropout(functional.gelu(self.up(inputs))).unflatten(-1, self.down.shape)  # [B, M, N]
         answers: Tensor = (neurons * self.down).sum(-1) + self.linear(inputs)
         return answers
 
     def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give the mean of the members' uncalibrated logits [B]."""
+        """Give the mean of the members' logits [B]."""
         return self.logits(hidden, features).mean(-1)
 
     def probability(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give calibrated probabilities [B]."""
-        return torch.sigmoid(self(hidden, features) * self.calibration[0] + self.calibration[1])
+        """Give probabilities [B]."""
+        return torch.sigmoid(self(hidden, features))
+
+    def answer(self, rate: float) -> None:
+        """Answer `rate`, a probability, whatever is asked: for a log that is too short to learn from."""
+        rate = min(max(rate, 1e-4), 1.0 - 1e-4)
+        with torch.no_grad():
+            self.down.zero_()
+            self.linear.weight.zero_()
+            self.linear.bias.fill_(math.log(rate / (1.0 - rate)))
 
 
 def _edges(values: NDArray[np.float32], bins: int) -> NDArray[np.float64]:

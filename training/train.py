@@ -124,7 +124,7 @@ def train(
     hidden = hidden_of(model.trunk, vectors, dataset, settings.max_length)
     validation_ms = validation_start_ms(dataset.first_ms, until_ms, settings.validation_share)
     parts = parts_of(dataset.examples, validation_ms, until_ms, dataset.last_ms)
-    propensity = fit_head(model.head, hidden, dataset.examples, parts, settings.seed)
+    propensity = fit_head(model.head, hidden, dataset.examples, parts, settings.seed, progress)
     progress(f"propensity  {'  '.join(f'{name} {value:.4f}' for name, value in propensity.items())}")
     known = items.known[:, 0].bool()
     return Trained(

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.dataset import DAY_MS, Examples
-from training.propensity import fit_head, platt
+from training.propensity import fit_head
 from training.propensity_head import PropensityHead
 from training.propensity_parts import Parts, parts_of
 
@@ -70,10 +70,3 @@ def test_too_few_purchases_make_the_base_rate() -> None:
     assert figures == {}
     rate = few.bought[parts.training | parts.validation].mean()
     np.testing.assert_allclose(forecast(head, hidden, few.features), rate, rtol=1e-5)
-
-
-def test_platt_finds_the_slope_and_the_offset() -> None:
-    random = np.random.default_rng(0)
-    logits = random.normal(size=200_000) * 2
-    happened = random.uniform(size=len(logits)) < 1 / (1 + np.exp(-(0.5 * logits - 1.0)))
-    np.testing.assert_allclose(platt(logits, happened), (0.5, -1.0), atol=0.02)

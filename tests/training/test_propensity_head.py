@@ -30,14 +30,13 @@ def test_feature_that_never_varies_is_not_read() -> None:
     assert not head.encode(torch.tensor([[3.0], [1e12], [-1e12]])).any()
 
 
-def test_probability_is_the_calibrated_mean_of_the_members() -> None:
+def test_probability_is_that_of_the_mean_of_the_members() -> None:
     features = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
     head = head_of(features)
-    head.calibration.copy_(torch.tensor([2.0, -1.0]))
     hidden, read = torch.randn(4, 2), torch.from_numpy(features[:4])
     with torch.no_grad():
         members = head.logits(hidden, read)
-        expected = torch.sigmoid(members.mean(-1) * 2.0 - 1.0)
+        expected = torch.sigmoid(members.mean(-1))
         torch.testing.assert_close(head.probability(hidden, read), expected)
     assert members.shape == (4, 3)
     assert members.std(-1).min() > 0
@@ -48,3 +47,11 @@ def test_rare_values_get_cuts_of_their_own() -> None:
     places = head_of(counts, bins=8).encode(torch.tensor([[float(count)] for count in range(9)]))
     assert len({tuple(row) for row in places.tolist()}) == 9
     assert (places > 0).sum(-1).tolist() == pytest.approx(range(9), abs=1)
+
+
+def test_rate_is_answered_whatever_is_asked() -> None:
+    head = head_of(np.random.default_rng(0).normal(size=(100, 2)))
+    head.answer(0.07)
+    with torch.no_grad():
+        found = head.probability(torch.randn(5, 2) * 9, torch.randn(5, 2) * 9)
+    np.testing.assert_allclose(found, 0.07, rtol=1e-5)
