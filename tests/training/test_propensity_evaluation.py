@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.planted import SMALL, Planted
+from training import propensity_evaluation
 from training.dataset import DAY_MS, DataError, Examples
 from training.gradient_boosting import gradient_boosting
 from training.propensity_evaluation import DRAWS, differences, evaluate_propensity, figures_of
@@ -61,7 +62,8 @@ def test_slices_and_periods_part_the_test_examples(report: PropensityReport) -> 
     assert len(report.periods) >= 3
 
 
-def test_users_who_come_later_are_kept_and_told_apart(fitted: Planted) -> None:
+def test_users_who_come_later_are_kept_and_told_apart(fitted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(propensity_evaluation, "FEWEST", 20)  # the forty others' validation part is small
     dataset, (examples, parts) = fitted.dataset, planted_parts(fitted)
     later = [f"u{number}" for number in range(20)]
     ours = np.isin(np.array(dataset.interactions.user_ids)[examples.user], later)
