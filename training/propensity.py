@@ -32,6 +32,7 @@ _PATIENCE = 4
 _RATE = 3e-3
 _DECAY = 0.3
 _FEWEST = 20  # of either label: below it a head would fit noise
+_EPOCHS_UNTESTED = 10  # where the validation part is too small to say when to stop
 
 
 def hidden_of(
@@ -78,12 +79,18 @@ def fit_head(
     Returns
     -------
     dict
-        AUC and average precision on the validation part, of the head that had not seen it; empty, and the head
-        answering the base rate, where either part has fewer than 20 examples of a label.
+        AUC and average precision on the validation part, of the head that had not seen it. Empty where either part
+        has fewer than 20 examples of a label: the head then learns for ten epochs on both, and where both together
+        have fewer it answers the base rate.
     """
     chosen = parts.training | parts.validation
-    if any(_rarer(examples.bought[part]) < _FEWEST for part in (parts.training, parts.validation)):
+    if _rarer(examples.bought[chosen]) < _FEWEST:
         head.answer(float(examples.bought[chosen].mean()) if chosen.any() else 0.0)
+        head.eval()
+        return {}
+    if any(_rarer(examples.bought[part]) < _FEWEST for part in (parts.training, parts.validation)):
+        progress(f"propensity  {_EPOCHS_UNTESTED} epochs; too few examples to validate on")
+        _fit(head, _Rows.of(hidden, examples, chosen), seed, _EPOCHS_UNTESTED)
         head.eval()
         return {}
     untrained = copy.deepcopy(head.state_dict())
