@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -44,3 +45,12 @@ class GateReport(msgspec.Struct, frozen=True):
     def refused(self) -> list[Gate]:
         """Gates that did not let it pass."""
         return [gate for gate in self.gates if not gate.passed]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the report for people, a line a gate."""
+        against = f"against {self.champion}" if self.champion else "without a champion"
+        yield f"{self.name} {self.version} {against}"
+        width = max(len(gate.name) for gate in self.gates)
+        for gate in self.gates:
+            verdict = "passed" if gate.passed else "REFUSED"
+            yield f"{verdict:8}{gate.name:{width}}  saw {gate.seen}; needed {gate.needed}"

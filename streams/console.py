@@ -80,11 +80,8 @@ def print_status(seen: Status, workers: Sequence[WorkerRun], released: Mapping[s
 
 def print_gates(report: GateReport) -> None:
     """Show what each gate saw and needs."""
-    against = f"against {report.champion}" if report.champion else "without a champion"
-    table = Table("gate", "", "seen", "needed", title=f"{report.name} {report.version} {against}")
-    for gate in report.gates:
-        table.add_row(gate.name, "passed" if gate.passed else "REFUSED", escape(gate.seen), escape(gate.needed))
-    stdout.print(table)
+    for line in report.lines():
+        stdout.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_released(done: Released) -> None:

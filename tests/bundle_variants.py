@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from scorer.bundle import CURRENT, GOLDEN, MANIFEST, Manifest, read_manifest
+from scorer.bundle import GOLDEN, MANIFEST, Manifest, read_manifest
 from scorer.publishing import publish_bundle, save_golden, staged_bundle, write_manifest
 from scorer.recommender import GRAPH, ITEMS, OUTPUTS
 from scorer.sessions import open_session, run_graph
@@ -43,11 +43,6 @@ def publish_damaged(bundle: Path, models: Path, version: str, damage: Change) ->
     return folder
 
 
-def make_newest(bundle: Path) -> None:
-    """Let ``CURRENT`` name this bundle."""
-    (bundle.parent / CURRENT).write_text(bundle.name)
-
-
 def scaled(factor: float) -> Change:
     """Let item vectors be `factor` times smaller and user vectors as much larger: every score stays what it was.
 
@@ -60,26 +55,52 @@ def scaled(factor: float) -> Change:
         for name in ("learned", "projection"):
             tables[name] = (tables[name] / factor).astype(np.float32)
         np.savez(folder / ITEMS, **tables)
-        model = onnx.load(folder / GRAPH)
-        graph = model.graph
+        _edit(folder, scale)
+        _answer_anew(folder, lambda inputs: {**inputs, "item_vectors": inputs["item_vectors"] / np.float32(factor)})
+
+    def scale(graph: Any) -> None:
         graph.initializer.append(numpy_helper.from_array(np.array(factor, np.float32), "factor"))
         _rename_uses(graph, "item_vectors", "item_vectors_inside")
         graph.node.insert(0, helper.make_node("Mul", ["item_vectors", "factor"], ["item_vectors_inside"]))
-        _rename_result(graph, "user_vector", "user_vector_inside")
+        rename_result(graph, "user_vector", "user_vector_inside")
         graph.node.append(helper.make_node("Mul", ["user_vector_inside", "factor"], ["user_vector"]))
-        onnx.save(model, folder / GRAPH)
-        _answer_anew(folder, lambda inputs: {**inputs, "item_vectors": inputs["item_vectors"] / np.float32(factor)})
+
+    return change
+
+
+def change_graph(edit: Callable[[Any], None]) -> Change:
+    """Edit the graph, and write golden answers of what it is then."""
+
+    def change(folder: Path) -> None:
+        _edit(folder, edit)
+        _answer_anew(folder, lambda inputs: inputs)
 
     return change
 
 
 def not_finite(folder: Path) -> None:
     """Let propensities be no number for whoever has a feature above 1; golden inputs have none."""
+    _edit(folder, _no_number)
+    _answer_anew(folder, lambda inputs: {**inputs, "features": np.zeros_like(inputs["features"])})
+
+
+def rename_result(graph: Any, before: str, after: str) -> None:
+    """Let what was called `before` be called `after`, so that another node can give `before`."""
+    for node in graph.node:
+        node.output[:] = [after if name == before else name for name in node.output]
+    _rename_uses(graph, before, after)
+
+
+def _edit(folder: Path, edit: Callable[[Any], None]) -> None:
     model = onnx.load(folder / GRAPH)
-    graph = model.graph
+    edit(model.graph)
+    onnx.save(model, folder / GRAPH)
+
+
+def _no_number(graph: Any) -> None:
     for name, value in (("one", 1.0), ("nothing", 0.0)):
         graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
-    _rename_result(graph, "propensity", "propensity_inside")
+    rename_result(graph, "propensity", "propensity_inside")
     graph.node.extend(
         [
             helper.make_node("ReduceMax", ["features"], ["largest"], axes=[1], keepdims=0),
@@ -89,8 +110,6 @@ def not_finite(folder: Path) -> None:
             helper.make_node("Add", ["propensity_inside", "nothing_or_nan"], ["propensity"]),
         ]
     )
-    onnx.save(model, folder / GRAPH)
-    _answer_anew(folder, lambda inputs: {**inputs, "features": np.zeros_like(inputs["features"])})
 
 
 def _answer_anew(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
@@ -103,9 +122,3 @@ def _answer_anew(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]
 def _rename_uses(graph: Any, before: str, after: str) -> None:
     for node in graph.node:
         node.input[:] = [after if name == before else name for name in node.input]
-
-
-def _rename_result(graph: Any, before: str, after: str) -> None:
-    for node in graph.node:
-        node.output[:] = [after if name == before else name for name in node.output]
-    _rename_uses(graph, before, after)

