@@ -172,11 +172,15 @@ class Swaps:
         self._metrics.releases.labels(went.name, WENT_BACK).inc()
         self.refused[went.name] = f"{went.failed.version} went back: {went.reason}"
         self._changed()
-        current = decode_release(went.name, self._wanted[went.name])
+        try:
+            current = decode_release(went.name, self._wanted[went.name])
+            manifest = await self._in_thread(partial(read_manifest, self._settings.models / went.to.location))
+        except (BundleError, ReleaseError) as error:
+            log.error("%s went back to %s, which is not made known: %s", went.name, went.to.version, error)
+            return
         if current.pointer != went.failed:
             log.info("%s: %s is released meanwhile, so nothing is to be taken back", went.name, current.version)
             return
-        manifest = await self._in_thread(partial(read_manifest, self._settings.models / went.to.location))
         back = release_back(current, went.to, manifest.metrics, f"worker on {platform.node()}", went.reason)
         await self._produce([Message(RELEASES, went.name.encode(), msgspec.json.encode(back))])
 

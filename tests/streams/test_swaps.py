@@ -270,3 +270,18 @@ def test_going_back_takes_no_newer_release_back(home: Path) -> None:
         assert worker.done.of("messages") == []
 
     run(home, scenario)
+
+
+def test_going_back_while_the_topic_holds_no_release_ends_no_worker(home: Path) -> None:
+    async def scenario(worker: Worker) -> None:
+        await worker.release(release(home, "v2"))
+        await worker.release(b"not json")
+        assert worker.serving._probation is not None
+        worker.serving._put_back_recommender(worker.serving._probation, "scores that are not finite")
+        await worker.release(release(home, "v3"))
+
+        assert worker.served() == "v3"
+        assert worker.count("went_back") == 1
+        assert worker.done.of("messages") == []
+
+    run(home, scenario)
