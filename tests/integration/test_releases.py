@@ -18,20 +18,26 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from feature_repo.events import Item
-from scorer.bundle import latest_bundle
+from feature_repo.sources.shop import START_MS
+from scorer.bundle import MODEL_CARD, TrainedOn, latest_bundle
 from scorer.recommender import GRAPH
+from streams import releasing
 from streams.release_topic import append_release, read_releases
 from streams.releases import Release, decode_release, next_release, point_to
 from streams.settings import Settings
 from streams.topics import RELEASES, SCORES
 from tests.bundle_variants import not_finite, publish_damaged, publish_variant, scaled
 from tests.integration.clients import Document, Sender, Storefront, Tail, click, review, user
+from tests.integration.conftest import TRAINED_ON
 from tests.integration.recompute import events_in, stored_states
 from tests.integration.running import Fleet, Workers
 from tests.waiting import wait_until
+from training.gates.recommender import PARITY
+from training.model_card import ModelCard
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
+DAY_MS = 86_400_000
 EVENTS_PER_S = 300
 SWAPS = 10
 FACTORS = (1024.0, 2.0**-10, 1.0)
@@ -326,6 +332,56 @@ def test_sentiment_model_is_released_the_same_way(
     sent = sender.send("reviews", review(user("mood"), stock[0].item_id, "lovely, fits well"))
     found = scores.first(lambda each: each["caused_by"] == sent["event_id"] and each["kind"] == "sentiment")
     assert found["model_version"] == bundle.name
+
+
+def test_model_that_passes_the_gates_is_served_and_rolled_back(
+    shop: Shop, sender: Sender, storefront: Storefront, stock: list[Item]
+) -> None:
+    former, better = described(shop), described(shop)
+    shop.release(former)
+    shop.wait_served(former)
+
+    done = releasing.release(shop.settings, "recommender", better.name, [], lambda message: None)
+
+    assert done.gates is not None
+    assert (done.gates.champion, done.gates.refused) == (former.name, [])
+    assert done.release.metrics["gate_ndcg_10"] == done.release.metrics["gate_champion_ndcg_10"] > 0
+    assert {worker.models["recommender"] for worker in done.workers} == {better.name}
+    row = storefront.row_caused_by(sender.send("clicks", click(user("gated"), stock[5].item_id)))
+    assert row.model_version == better.name
+
+    back = releasing.roll_back(shop.settings, "recommender", None, lambda message: None)
+
+    assert back.release.version == former.name
+    assert back.release.reason == f"rolled back from {better.name}"
+    assert shop.serves(former)
+
+
+def test_model_that_a_gate_refuses_is_not_released(shop: Shop) -> None:
+    former = described(shop)
+    shop.release(former)
+    shop.wait_served(former)
+    bare = publish_variant(former, shop.settings.models, lambda folder: (folder / MODEL_CARD).unlink())
+
+    with pytest.raises(releasing.ReleaseRefused, match=r"gate card: saw no MODEL_CARD\.md, needed MODEL_CARD\.md with"):
+        releasing.release(shop.settings, "recommender", bare.name, [], lambda message: None)
+
+    released = shop.released("recommender")
+    assert released is not None
+    assert released.version == former.name
+    assert shop.serves(former)
+
+
+def described(shop: Shop) -> Path:
+    """A variant with all that the gates want to know, of which the shop's last four days are held out."""
+
+    def change(folder: Path) -> None:
+        ModelCard("A variant", "The simulated shop.", "Eight days.", "None.", ("It is a copy.",)).write(folder, {})
+
+    origin = TrainedOn(
+        source="shop", options={**TRAINED_ON, "days": 12}, from_ms=START_MS, until_ms=START_MS + 8 * DAY_MS
+    )
+    return shop.publish(change, trained_on=origin, metrics={PARITY: 1e-6})
 
 
 def test_worker_that_starts_again_serves_what_is_released_and_not_what_is_newest(shop: Shop) -> None:

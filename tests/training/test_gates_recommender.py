@@ -210,6 +210,14 @@ def test_model_that_was_trained_on_all_that_could_be_held_out(shop: Shop, until_
     assert refused(shop.gate(shop.variant(trained_on=origin), shop.first)) == ["held-out"]
 
 
+def test_champion_of_another_log_has_seen_nothing_of_this_one(shop: Shop) -> None:
+    later = TrainedOn(source="planted", until_ms=START_MS + 1000 * DAY_MS)
+
+    assert refused(shop.gate(shop.first, shop.variant(trained_on=later))) == ["held-out"]
+    other = msgspec.structs.replace(later, source="another shop")
+    assert refused(shop.gate(shop.first, shop.variant(trained_on=other))) == []
+
+
 def test_few_lists_are_no_judgement(shop: Shop) -> None:
     report = shop.gate(shop.variant(), shop.first, replace(RECOMMENDER, fewest=100_000))
     assert refused(report) == ["held-out"]

@@ -126,15 +126,17 @@ def _compare(
         refused = Gate("held-out", False, "no training window in the manifest", "one: train it again")
         return [refused], {}
     dataset = open_log(trained_on)
-    # A champion whose window is not known may have seen the slice: that only makes it harder to beat.
-    cut_ms = max(trained_on.until_ms, champion.manifest.trained_on.until_ms if champion else 0)
+    cut_ms = trained_on.until_ms
+    if champion is not None and champion.manifest.trained_on.source == trained_on.source:
+        # Of another log, or of a window that is not known: having seen the slice would only make it harder to beat.
+        cut_ms = max(cut_ms, champion.manifest.trained_on.until_ms)
     held_out = HeldOut.of(dataset, text_vectors(dataset, encoder), cut_ms)
     count = 0 if held_out is None else len(held_out.task.moments)
     gates = [
         Gate(
             "held-out",
             count >= limits.fewest,
-            f"{count} lists after the training of both; the challenger's: {window_of(trained_on.from_ms, cut_ms)}",
+            f"{count} lists after the training of both, which looked at: {window_of(trained_on.from_ms, cut_ms)}",
             f"at least {limits.fewest}: train with --hold-out-days, or name a log that goes on for longer",
         )
     ]
