@@ -114,17 +114,16 @@ class _Start:
         """Load the released bundle, or the first one served before it, or the newest published one."""
         for pointer in self._candidates(name):
             try:
-                model = _load(load, find_bundle(self.settings.models, name, pointer), self.settings)
-                check_agreement(model, self.encoder)
+                return self._load(load, name, find_bundle(self.settings.models, name, pointer), pointer)
             except (BundleError, ModelsDisagree) as error:
                 self._refuse(name, f"{pointer.version}: {error}")
-                continue
-            self.found.pointers[name] = pointer
-            return model
-        path = latest_bundle(self.settings.models, name)
+        newest = latest_bundle(self.settings.models, name)
+        return self._load(load, name, newest, point_to(newest))
+
+    def _load(self, load: Callable[..., Released], name: ReleasedName, path: Path, pointer: Pointer) -> Released:
         model = _load(load, path, self.settings)
         check_agreement(model, self.encoder)
-        self.found.pointers[name] = point_to(path)
+        self.found.pointers[name] = pointer
         return model
 
     def _candidates(self, name: ReleasedName) -> tuple[Pointer, ...]:

@@ -38,7 +38,7 @@ class Models:
     recommender: Recommender
     sentiment: Sentiment
 
-    def by_name(self) -> dict[ReleasedName, Recommender | Sentiment]:
+    def by_name(self) -> dict[str, Recommender | Sentiment]:
         """The models by the name they are released under."""
         return {"recommender": self.recommender, "sentiment": self.sentiment}
 

@@ -75,15 +75,15 @@ class Swaps:
         self._between_batches, self._produce, self._metrics = between_batches, produce, metrics
         self._encoder = encoder
         # Both are changed in the thread that prepares batches alone.
-        self._served: dict[str, Pointer] = dict(found.pointers)
+        self._served: dict[ReleasedName, Pointer] = dict(found.pointers)
         self._wanted: dict[ReleasedName, bytes] = {}
-        self._settled: set[tuple[str, bytes]] = set(found.refused)
-        self._former: dict[str, Pointer] = {}
+        self._settled: set[tuple[ReleasedName, bytes]] = set(found.refused)
+        self._former: dict[ReleasedName, Pointer] = {}
         self._returns: deque[_Return] = deque()
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="swaps")
         self._loop = asyncio.get_running_loop()
-        self.refused = {name: why for (name, _), why in found.refused.items()}
+        self.refused: dict[str, str] = {name: why for (name, _), why in found.refused.items()}
         """Why what is released is not served, by the model's name."""
         self.when_changed: Callable[[], None] = lambda: None
         serving.went_back = self._went_back
@@ -95,7 +95,10 @@ class Swaps:
         name = next((name for name in RELEASED_NAMES if name.encode() == record.key), None)
         if name is None:
             log.warning("a release of %r: expected one of %s", record.key, ", ".join(RELEASED_NAMES))
-        elif record.value is not None:
+        elif record.value is None:
+            # Nothing is released any more: what is served stays until something is.
+            self._wanted.pop(name, None)
+        else:
             self._wanted[name] = record.value
             self._arrived.set()
 
@@ -170,10 +173,9 @@ class Swaps:
     async def _make_known(self, went: _Return) -> None:
         """Release what this worker went back to, unless something else has been released since."""
         self._metrics.releases.labels(went.name, WENT_BACK).inc()
-        self.refused[went.name] = f"{went.failed.version} went back: {went.reason}"
         self._changed()
         try:
-            current = decode_release(went.name, self._wanted[went.name])
+            current = decode_release(went.name, self._wanted.get(went.name, b""))
             manifest = await self._in_thread(partial(read_manifest, self._settings.models / went.to.location))
         except (BundleError, ReleaseError) as error:
             log.error("%s went back to %s, which is not made known: %s", went.name, went.to.version, error)
@@ -181,6 +183,8 @@ class Swaps:
         if current.pointer != went.failed:
             log.info("%s: %s is released meanwhile, so nothing is to be taken back", went.name, current.version)
             return
+        self.refused[went.name] = f"{went.failed.version} went back: {went.reason}"
+        self._changed()
         back = release_back(current, went.to, manifest.metrics, f"worker on {platform.node()}", went.reason)
         await self._produce([Message(RELEASES, went.name.encode(), msgspec.json.encode(back))])
 

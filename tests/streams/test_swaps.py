@@ -67,7 +67,7 @@ class Worker:
 
     def served(self, name: str = "recommender") -> str:
         """Version that scores, and that the metrics show."""
-        model = self.serving.models.by_name()[name]  # type: ignore[index]
+        model = self.serving.models.by_name()[name]
         shown = [labels for labels in self.metrics.model._metrics if labels[0] == name]
         assert shown == [(name, model.version, model.provider)]
         return model.version
@@ -267,6 +267,36 @@ def test_going_back_takes_no_newer_release_back(home: Path) -> None:
             while worker.serving.models.recommender.version != "v3":
                 await asyncio.sleep(0.01)
 
+        assert worker.done.of("messages") == []
+
+    run(home, scenario)
+
+
+def test_removal_takes_back_what_was_not_yet_followed(home: Path) -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.swaps.apply(consumed(b"recommender", msgspec.json.encode(release(home, "v2"))))
+        worker.swaps.apply(consumed(b"recommender", None))
+        await worker.release(release(home, "v2", "sentiment"), "sentiment")
+
+        assert worker.served() == "v1"
+
+    run(home, scenario)
+
+
+def test_going_back_to_what_is_released_meanwhile_is_no_refusal(home: Path) -> None:
+    async def scenario(worker: Worker) -> None:
+        first = release(home, "v1")
+        await worker.release(release(home, "v2", served=first))
+        assert worker.serving._probation is not None
+        # Another worker was faster, and its word arrives first.
+        worker.swaps.apply(consumed(b"recommender", msgspec.json.encode(first)))
+        worker.serving._put_back_recommender(worker.serving._probation, "scores that are not finite")
+        async with asyncio.timeout(20):
+            while worker.count("went_back") == 0:
+                await asyncio.sleep(0.01)
+
+        assert worker.served() == "v1"
+        assert worker.swaps.refused == {}
         assert worker.done.of("messages") == []
 
     run(home, scenario)

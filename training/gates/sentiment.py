@@ -132,7 +132,8 @@ def _int8_gate(bundle: Bundle, int8: NDArray[np.float64], texts: Texts) -> Gate:
 
 def _champion_right(models: Path, champion: str | None, texts: Texts) -> NDArray[np.float64]:
     if champion is None:
-        return (texts.moods == np.bincount(texts.moods).argmax()).astype(np.float64)
+        most_frequent: NDArray[np.float64] = (texts.moods == np.bincount(texts.moods).argmax()).astype(np.float64)
+        return most_frequent
     try:
         model = Sentiment.load(models / "sentiment" / champion, "cpu")
     except BundleError as error:
@@ -145,4 +146,5 @@ def _champion_right(models: Path, champion: str | None, texts: Texts) -> NDArray
 
 def _right(probabilities: NDArray[np.float32], texts: Texts) -> NDArray[np.float64]:
     """Whether the most probable mood is the true one: float64 [N] of 0 and 1; `probabilities` float32 [N, 3]."""
-    return (probabilities.argmax(axis=1) == texts.moods).astype(np.float64)
+    right: NDArray[np.float64] = (probabilities.argmax(axis=1) == texts.moods).astype(np.float64)
+    return right
