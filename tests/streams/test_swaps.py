@@ -291,11 +291,14 @@ def test_going_back_to_what_is_released_meanwhile_is_no_refusal(home: Path) -> N
         # Another worker was faster, and its word arrives first.
         worker.swaps.apply(consumed(b"recommender", msgspec.json.encode(first)))
         worker.serving._put_back_recommender(worker.serving._probation, "scores that are not finite")
+        # Returns are made known before releases are followed: when this one is served, it has been.
+        worker.swaps.apply(consumed(b"sentiment", msgspec.json.encode(release(home, "v2", "sentiment"))))
         async with asyncio.timeout(20):
-            while worker.count("went_back") == 0:
+            while not (worker.count("went_back") and worker.serving.models.sentiment.version == "v2"):
                 await asyncio.sleep(0.01)
 
         assert worker.served() == "v1"
+        assert worker.count("went_back") == 1
         assert worker.swaps.refused == {}
         assert worker.done.of("messages") == []
 
@@ -308,6 +311,9 @@ def test_going_back_while_the_topic_holds_no_release_ends_no_worker(home: Path) 
         await worker.release(b"not json")
         assert worker.serving._probation is not None
         worker.serving._put_back_recommender(worker.serving._probation, "scores that are not finite")
+        async with asyncio.timeout(20):
+            while not worker.count("went_back"):
+                await asyncio.sleep(0.01)
         await worker.release(release(home, "v3"))
 
         assert worker.served() == "v3"
