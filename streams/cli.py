@@ -266,7 +266,9 @@ def release(
     name: ModelName,
     version: Annotated[str | None, typer.Argument(help="Version of the bundle; the newest one when left out.")] = None,
     source: Annotated[str | None, typer.Option(help="Log to compare on; else the one it was trained on.")] = None,
-    path: Annotated[Path | None, typer.Option(help="The log's file, for a source that reads one.")] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="The log's file or folder; for sentiment, a CSV file of labelled texts.")
+    ] = None,
     days: Annotated[int | None, typer.Option(min=2, help="Days of the simulated shop.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated shop.")] = None,
     as_json: AsJson = False,

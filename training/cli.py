@@ -175,7 +175,7 @@ def gate(
     champion: Annotated[str | None, typer.Option(help="Version to hold it against; a simple rule if none.")] = None,
     source: Annotated[str | None, typer.Option(help="Log to compare on; else the one it was trained on.")] = None,
     path: Annotated[
-        Path | None, typer.Option(help="The log's file; for sentiment, a CSV file of labelled texts.")
+        Path | None, typer.Option(help="The log's file or folder; for sentiment, a CSV file of labelled texts.")
     ] = None,
     days: Days = None,
     seed: Seed = None,
