@@ -22,6 +22,7 @@ from scorer.tables import TablesError, read_tables
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
+MODEL_CARD = "MODEL_CARD.md"
 CURRENT = "CURRENT"
 
 Kind = Literal["recommender", "sentiment", "text-encoder"]
@@ -36,6 +37,24 @@ class BundleError(Exception):
         self.what = what
         self.seen = seen
         self.expected = expected
+
+
+class TrainedOn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log that a recommender was trained on, and the part of it that training looked at.
+
+    Parameters
+    ----------
+    source, path, options
+        As `feature_repo.sources.open_source` takes them; `path` is empty for a source that reads no file.
+    from_ms, until_ms
+        Training looked at events in [`from_ms`, `until_ms`), ms since the epoch. Both are 0 where that is not known.
+    """
+
+    source: str = ""
+    path: str = ""
+    options: dict[str, int | str | dict[str, str]] = {}
+    from_ms: int = 0
+    until_ms: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +86,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Measured when it was trained, by name.
     note
         Data it was trained on, and its licence.
+    trained_on
+        The log, where it was one.
     files
         Every other file of the folder and its sha256; written by `publish_bundle`.
     """
@@ -84,6 +105,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dims: dict[str, int] = {}
     settings: dict[str, str | float | list[str]] = {}
     metrics: dict[str, float] = {}
+    trained_on: TrainedOn = TrainedOn()
     files: dict[str, str] = {}
 
 
@@ -241,6 +263,22 @@ def read_manifest(path: Path) -> Manifest:
     except (ValueError, RecursionError) as error:  # bytes that are not UTF-8 have no error of msgspec's
         raise BundleError(
             path, "manifest", seen=str(error), expected="a manifest of this version", remedy="train it again"
+        ) from error
+
+
+def hash_manifest(path: Path) -> str:
+    """Sha256 in hex of the manifest in folder `path`, which names the hash of every other file: the bundle's identity.
+
+    Raises
+    ------
+    BundleError
+        When there is no manifest.
+    """
+    try:
+        return _sha256(path / MANIFEST)
+    except OSError as error:
+        raise BundleError(
+            path, "cannot read its manifest", seen=error.strerror, expected=MANIFEST, remedy="name a bundle's folder"
         ) from error
 
 

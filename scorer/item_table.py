@@ -91,6 +91,33 @@ class ItemTable:
         self._item_ids[row] = None
         self._free_rows.append(row)
 
+    @property
+    def capacity(self) -> int:
+        """Rows that there is room for, those of `item_ids` first."""
+        return len(self._price_logs)
+
+    def replace_vectors(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take the vectors of another recommender for the same rows.
+
+        Parameters
+        ----------
+        vectors
+            float32 [C, D] with C the `capacity` and D any width; zeros at row 0, at rows of removed items and behind
+            the last item.
+
+        Returns
+        -------
+        NDArray
+            float32 [C, D], the vectors until now; nothing writes into them any more.
+        """
+        if len(vectors) != self.capacity:
+            raise ValueError(
+                f"vectors to serve: saw {len(vectors)} rows, expected the table's capacity of {self.capacity}: make a "
+                "row for each item"
+            )
+        former, self._vectors = self._vectors, vectors
+        return former
+
     def scores(self, user_vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score every row for every user, float32 [B, R]: user vectors [B, D] times item vectors."""
         scores: NDArray[np.float32] = user_vectors @ self.vectors.T

@@ -52,7 +52,7 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
 
     async def publish_item_features() -> None:
         await runtime.fenced()
-        await runtime.flow.refresh_catalogue()
+        await runtime.flow.between_batches(runtime.catalogue.refresh)
         owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == ITEMS}
         await runtime.catalogue_flow.encode_again(owned)
         if owned:

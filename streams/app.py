@@ -102,5 +102,6 @@ def create_app(settings: Settings, instance: int = 0) -> WorkerApp:
     app.on_before_shutdown.connect(on_before_shutdown, weak=False)
     app.task(watch_start)
     app.task(runtime.watch_readers)
+    app.task(runtime.follow_releases)
     add_agents(app, runtime)
     return app

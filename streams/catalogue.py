@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -17,6 +18,9 @@ from feature_repo.events import Item
 from feature_repo.features import ItemAttributes
 from scorer.item_table import ItemTable
 from scorer.recommender import Recommender
+
+REMADE_AT_A_TIME = 512
+"""Items whose vectors are made in one step for another recommender, so that batches never wait long for the lock."""
 
 
 class CatalogueRecord(msgspec.Struct, frozen=True):
@@ -35,6 +39,19 @@ def encode_record(item: Item, text_vector: npt.NDArray[np.float32], encoder: str
     """Encode a record for the ``catalogue`` topic; ``text_vector`` is float32 [T]."""
     packed = base64.b64encode(text_vector.astype("<f2").tobytes()).decode("ascii")
     return msgspec.json.encode(CatalogueRecord(item, packed, encoder))
+
+
+@dataclass(eq=False)
+class ItemVectors:
+    """The vectors of all items by one recommender that is not served now: the next one, or the former one.
+
+    ``vectors`` is float32 [C, D], C being the table's capacity when they were made; ``outdated`` are the rows whose
+    item has changed since.
+    """
+
+    recommender: Recommender
+    vectors: npt.NDArray[np.float32]
+    outdated: set[int] = field(default_factory=set)
 
 
 class Catalogue:
@@ -61,6 +78,9 @@ class Catalogue:
         self._waiting: deque[tuple[str, CatalogueRecord | None]] = deque()
         self._foreign: dict[str, Item] = {}
         self._changed: set[str] = set()
+        # Kept to make the vectors of another recommender from; half precision, as the topic has them.
+        self._texts = np.zeros((0, 0), np.float16)
+        self._not_served: list[ItemVectors] = []
         self._decoder = msgspec.json.Decoder(CatalogueRecord)
         self._lock = threading.Lock()
         self.table = ItemTable(recommender.item_width)
@@ -95,6 +115,54 @@ class Catalogue:
         """Keep the rows as they are for a moment, in a thread other than the one that calls `refresh`."""
         with self._lock:
             yield
+
+    def remake(self, recommender: Recommender) -> ItemVectors:
+        """Make the vectors of all items for another recommender, in any thread, while this one serves.
+
+        They are kept up to date until `serve` or `forget` is called with them.
+        """
+        with self._lock:
+            made = ItemVectors(recommender, np.zeros((self.table.capacity, recommender.item_width), np.float32))
+            self._not_served.append(made)
+            count = len(self.table.item_ids)
+        for start in range(0, count, REMADE_AT_A_TIME):
+            with self._lock:
+                item_ids = self.table.item_ids[start : start + REMADE_AT_A_TIME]
+                places = [place for place, item_id in enumerate(item_ids) if item_id is not None]
+                texts = self._texts[start : start + REMADE_AT_A_TIME][places].astype(np.float32)  # [N, T]
+            known = [item_id for item_id in item_ids if item_id is not None]
+            if known:
+                made.vectors[start + np.array(places)] = recommender.item_vectors(known, texts)
+        return made
+
+    def serve(self, made: ItemVectors) -> ItemVectors:
+        """Serve what `remake` made from now on, in the thread that calls `refresh`.
+
+        Returns
+        -------
+        ItemVectors
+            What was served until now, kept up to date likewise: to go back to, or to `forget`.
+        """
+        with self._lock:
+            vectors = made.vectors
+            if len(vectors) < self.table.capacity:
+                missing = np.zeros((self.table.capacity - len(vectors), vectors.shape[1]), np.float32)
+                vectors = np.concatenate([vectors, missing])
+            rows = [row for row in sorted(made.outdated) if self.table.item_ids[row] is not None]
+            vectors[list(made.outdated)] = 0.0
+            if rows:
+                item_ids = [str(self.table.item_ids[row]) for row in rows]
+                vectors[rows] = made.recommender.item_vectors(item_ids, self._texts[rows].astype(np.float32))
+            self._not_served.remove(made)
+            former = ItemVectors(self._recommender, self.table.replace_vectors(vectors))
+            self._recommender = made.recommender
+            self._not_served.append(former)
+        return former
+
+    def forget(self, made: ItemVectors) -> None:
+        """Let go of vectors that will not be served."""
+        with self._lock:
+            self._not_served.remove(made)
 
     def changed(self) -> set[str]:
         """Items put to use or removed since the last call."""
@@ -137,11 +205,11 @@ class Catalogue:
             else:
                 arrived[item_id] = record
         if arrived:
-            vectors = self._recommender.item_vectors(
-                list(arrived), np.stack([_unpack(record.text_vector) for record in arrived.values()])
-            )
+            texts = np.stack([_unpack(record.text_vector) for record in arrived.values()])  # [N, T]
+            vectors = self._recommender.item_vectors(list(arrived), texts.astype(np.float32))
             self.table.put(list(arrived), vectors, [record.item.price for record in arrived.values()])
             self._grow()
+            self._keep_texts(list(arrived), texts)
             for record in arrived.values():
                 self._put(record.item)
         self._changed.update(waiting)
@@ -156,8 +224,21 @@ class Catalogue:
             category=item.category, brand=item.brand, price=item.price, title=item.title
         )
 
+    def _keep_texts(self, item_ids: list[str], texts: npt.NDArray[np.float16]) -> None:
+        if len(self._texts) < self.table.capacity:
+            grown = np.zeros((self.table.capacity, texts.shape[1]), np.float16)
+            grown[: len(self._texts)] = self._texts.reshape(len(self._texts), texts.shape[1])
+            self._texts = grown
+        rows = self.table.rows(item_ids)
+        self._texts[rows] = texts
+        for made in self._not_served:
+            made.outdated.update(rows.tolist())
+
     def _remove(self, item_id: str) -> None:
-        self.in_stock[self.table.row(item_id)] = False
+        row = self.table.row(item_id)
+        for made in self._not_served:
+            made.outdated.add(row)
+        self.in_stock[row] = False
         self.table.remove(item_id)
         self._items.pop(item_id, None)
         self._attributes.pop(item_id, None)
@@ -170,5 +251,5 @@ class Catalogue:
             self.category = np.concatenate([self.category, np.zeros(missing, np.int32)])
 
 
-def _unpack(text_vector: str) -> npt.NDArray[np.float32]:
-    return np.frombuffer(base64.b64decode(text_vector), dtype="<f2").astype(np.float32)
+def _unpack(text_vector: str) -> npt.NDArray[np.float16]:
+    return np.frombuffer(base64.b64decode(text_vector), dtype="<f2").astype(np.float16)

@@ -14,16 +14,21 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from deploy.local import Launcher, LauncherError
+from deploy.local import Launcher, LauncherError, Status
+from scorer.gate_report import ReleasedName
 from streams import console
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.releasing import Released
 
 # The rest is imported by the verb that needs it: Faust, Feast and the drivers take seconds to import.
 
@@ -41,6 +46,7 @@ class BenchmarksMissing(RuntimeError):
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+ModelName = Annotated[ReleasedName, typer.Argument(metavar="MODEL", help="recommender or sentiment.")]
 REPOSITORY = Path(__file__).resolve().parent.parent
 """Where the package is installed from, when it is installed as `make` does."""
 
@@ -69,12 +75,13 @@ def down() -> None:
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show what runs here: servers, workers, and the models they serve. Exit code 1 when a server does not answer."""
+    """Show what runs here: servers, workers, models served and released. Exit code 1 when a server does not answer."""
     from streams.run_files import running_workers
 
     settings = Settings.from_environment()
     seen = Launcher(settings.home, console.say).status()
     workers = running_workers(settings.run)
+    released = _released(settings, seen)
     if as_json:
         by_name = {server.name: server for server in seen.servers}
         document: dict[str, Any] = {name: server.address for name, server in by_name.items()}
@@ -82,9 +89,10 @@ def status(as_json: AsJson = False) -> None:
         document["servers"] = seen.as_json()["servers"]
         document["workers"] = [msgspec.to_builtins(worker) for worker in workers]
         document["models"] = workers[0].models if workers else {}
+        document["releases"] = released
         console.print_json(document)
     else:
-        console.print_status(seen, workers)
+        console.print_status(seen, workers, released)
     if not seen.all_answer:
         raise typer.Exit(1)
 
@@ -266,6 +274,49 @@ def archive_features(
 
 
 @app.command()
+def release(
+    name: ModelName,
+    version: Annotated[str | None, typer.Argument(help="Version of the bundle; the newest one when left out.")] = None,
+    source: Annotated[str | None, typer.Option(help="Log to compare on; else the one it was trained on.")] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="The log's file or folder; for sentiment, a CSV file of labelled texts.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=2, help="Days of the simulated shop.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulated shop.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Release a published model, if it passes the gates: all workers then swap to it without a restart.
+
+    `lastclick gate` runs the gates alone. A model that is refused is not released; exit code 1 says so.
+    """
+    from streams import releasing
+
+    given = {"--source": source, "--path": path, "--days": days, "--seed": seed}
+    words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    try:
+        done = releasing.release(addressed_settings(), name, version, words, console.say)
+    except releasing.ReleaseRefused as refused:
+        if as_json:
+            console.print_json(msgspec.to_builtins(refused.report))
+        else:
+            console.print_gates(refused.report)
+        raise
+    _show_released(done, as_json)
+
+
+@app.command()
+def rollback(
+    name: ModelName,
+    to: Annotated[str | None, typer.Option(help="Version to go back to; the one served before when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to a model that was served before. All workers swap to it without a restart."""
+    from streams import releasing
+
+    _show_released(releasing.roll_back(addressed_settings(), name, to, console.say), as_json)
+
+
+@app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option("--for", min=5, help="End after this many seconds.")] = None,
     rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 200.0,
@@ -306,6 +357,30 @@ def addressed_settings(*needed: str) -> Settings:
             "LASTCLICK_KAFKA and LASTCLICK_CASSANDRA to servers of yours (host:port)"
         )
     return Settings.from_environment(None, **found)
+
+
+def _released(settings: Settings, seen: Status) -> dict[str, Any]:
+    """What is released, by the model's name, if the broker answers; what is no release as the words that say so."""
+    from streams.release_topic import read_releases
+    from streams.releases import ReleaseError, decode_release
+
+    kafka = next(server for server in seen.servers if server.name == "kafka")
+    if kafka.state != "answering":
+        return {}
+    found: dict[str, Any] = {}
+    for name, value in read_releases(replace(settings, kafka=str(kafka.address))).items():
+        try:
+            found[name] = msgspec.to_builtins(decode_release(name, value))
+        except ReleaseError as error:
+            found[name] = {"error": str(error)}
+    return found
+
+
+def _show_released(done: Released, as_json: bool) -> None:
+    if as_json:
+        console.print_json(msgspec.to_builtins(done))
+    else:
+        console.print_released(done)
 
 
 def main() -> None:

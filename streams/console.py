@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -26,9 +26,11 @@ from deploy.local import Status
 
 if TYPE_CHECKING:
     from feature_repo.archive.feature_values import ValuesReport
+    from scorer.gate_report import GateReport
     from streams.answers import Recommendation
     from streams.archive_report import Archived
     from streams.parity import ParityReport
+    from streams.releasing import Released
     from streams.replay import Replayed
     from streams.run_files import WorkerRun
 
@@ -46,8 +48,8 @@ def print_json(document: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
 
 
-def print_status(seen: Status, workers: Sequence[WorkerRun]) -> None:
-    """Show servers, workers and models."""
+def print_status(seen: Status, workers: Sequence[WorkerRun], released: Mapping[str, Mapping[str, Any]]) -> None:
+    """Show servers, workers, and models served and released."""
     table = Table("what", "state", "address", "process", "log or models", title=f"Lastclick in {seen.home}")
     for server in seen.servers:
         table.add_row(
@@ -62,9 +64,37 @@ def print_status(seen: Status, workers: Sequence[WorkerRun]) -> None:
         table.add_row(
             f"worker {worker.instance}", "ready", f"metrics on port {worker.metrics_port}", str(worker.pid), models
         )
+        for name, why in worker.refused.items():
+            table.add_row("", f"{name} refused", "", "", escape(why))
     if not workers:
         table.add_row("workers", "none", "", "", "start some with `lastclick worker`")
+    for name, each in released.items():
+        if "error" in each:
+            table.add_row(f"release of {name}", "cannot be read", "", "", escape(each["error"]))
+        else:
+            why = f": {each['reason']}" if each["reason"] else ""
+            said = f"{each['version']}, {_time(each['released_at_ms'])} by {each['by']}{why}"
+            table.add_row(f"release of {name}", "released", "", "", escape(said))
     stdout.print(table)
+
+
+def print_gates(report: GateReport) -> None:
+    """Show what each gate saw and needs."""
+    for line in report.lines():
+        stdout.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_released(done: Released) -> None:
+    """Show a release, and what the workers of this machine made of it."""
+    if done.gates is not None:
+        print_gates(done.gates)
+    made = done.release
+    reason = f" ({made.reason})" if made.reason else ""
+    stdout.print(f"released: {done.name} {made.version}{reason}", highlight=False, markup=False)
+    for worker in done.workers:
+        refused = done.name in worker.refused
+        said = f"refused it: {worker.refused[done.name]}" if refused else f"serves {worker.models[done.name]}"
+        stdout.print(f"worker {worker.instance} {said}", highlight=False, markup=False)
 
 
 def print_recommendation(answer: Recommendation) -> None:

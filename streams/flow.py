@@ -23,8 +23,6 @@ from feature_repo.events import DecodeError, Event, Review, decode_event
 from feature_repo.features import features
 from feature_repo.online import OnlineFeatures
 from feature_repo.state import Outcome, Position, UserState, decode_state, update
-from scorer.recommender import Recommender
-from scorer.sentiment import Sentiment
 from streams import topics
 from streams.cache import CachedUser, StateCache
 from streams.catalogue import Catalogue
@@ -36,20 +34,13 @@ from streams.outputs import User, UserRows, feature_row, messages, recommendatio
 from streams.poison import refuse_poison
 from streams.popularity import Popularity
 from streams.records import Message, Produce, Record
+from streams.serving import Serving
 from streams.settings import Settings
 from streams.store import RecommendationList, Store, StoredState, UserWrite
 from streams.triggers import PropensityRule, TriggerMemory, decode_memory
 from streams.waiting import Patience
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Models:
-    """The models that a worker serves."""
-
-    recommender: Recommender
-    sentiment: Sentiment
 
 
 @dataclass
@@ -92,7 +83,7 @@ class Flow:
         settings: Settings,
         store: Store,
         online: OnlineFeatures,
-        models: Models,
+        serving: Serving,
         catalogue: Catalogue,
         popularity: Popularity,
         produce: Produce,
@@ -101,7 +92,7 @@ class Flow:
         stamps: Stamps,
         epoch_us: int,
     ) -> None:
-        self._store, self._online, self._models = store, online, models
+        self._store, self._online, self._serving = store, online, serving
         self._catalogue, self._popularity = catalogue, popularity
         self._produce, self._metrics = produce, metrics
         self._patience, self._stamps = patience, stamps
@@ -142,9 +133,9 @@ class Flow:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._stores, self._patience.until_available, call)
 
-    async def refresh_catalogue(self) -> None:
-        """Put newly read items to use, for a worker whose users are silent."""
-        await asyncio.get_running_loop().run_in_executor(self._compute, self._catalogue.refresh)
+    async def between_batches(self, call: Callable[[], None]) -> None:
+        """Call what must not happen within a batch, in the thread that prepares them."""
+        await asyncio.get_running_loop().run_in_executor(self._compute, call)
 
     def close(self) -> None:
         """Let go of the threads; a wait for Cassandra ends with `streams.waiting.Stopped`."""
@@ -154,6 +145,7 @@ class Flow:
 
     def _prepare(self, records: Sequence[Record]) -> Batch:
         self._metrics.batch.observe(len(records))
+        self._serving.judge()
         batch = Batch(self._stamps.fences({record.partition for record in records}))
         with self._stage("decode"):
             self._decode(records, batch)
@@ -189,11 +181,10 @@ class Flow:
         reviews = [(d, d.event) for d in batch.decoded if isinstance(d.event, Review)]
         if not reviews:
             return
-        sentiment = self._models.sentiment
-        scored = sentiment.score([event.text for _, event in reviews])
+        scored, version = self._serving.score_texts([event.text for _, event in reviews])
         for (decoded, event), value, label in zip(reviews, scored.score.tolist(), scored.labels, strict=True):
             decoded.sentiment = value
-            score = sentiment_score(event, value, label, sentiment.version)
+            score = sentiment_score(event, value, label, version)
             batch.messages.append(for_user(topics.SCORES, event.user_id, decoded.record.partition, score))
 
     def _begin_reading(self, batch: Batch) -> _Reading:
@@ -256,10 +247,7 @@ class Flow:
             return
         users = [user for user, _ in listed]
         numbers = np.stack([row.numbers for _, row in listed])  # [B, F]
-        recommender = self._models.recommender
-        scores = recommender.score(
-            recommender.encode([user.state.history for user in users], numbers, self._catalogue.table)
-        )
+        scores = self._serving.score([user.state.history for user in users], numbers)
         lists = build_lists(
             [user.state for user in users],
             scores.user_vectors,
@@ -267,6 +255,7 @@ class Flow:
             partial(self._popularity.scores, self._catalogue),
             self.rules,
         )
+        self._serving.observe(scores, lists)
         for user, items, propensity in zip(users, lists, scores.propensity, strict=True):
             user.items, user.propensity = items, float(propensity)
             user.cached.memory, user.trigger = self._rule.apply(
@@ -275,7 +264,7 @@ class Flow:
 
     def _compose(self, batch: Batch) -> None:
         """Make messages and rows now: later batches move the states on that these are made from."""
-        version = self._models.recommender.version
+        version = self._serving.models.recommender.version
         now_ms, count = time.time_ns() // 1_000_000, self._stamps.next_count()
         stamps = {partition: fence_us + count for partition, fence_us in batch.fences.items()}
         moved = [(user, user.features) for user in batch.users.values() if user.features is not None]

@@ -87,6 +87,11 @@ def build_lists(
     return lists
 
 
+def falls_back(items: tuple[RecommendedItem, ...]) -> bool:
+    """Whether a list holds what is popular or new, for want of anything to go by."""
+    return not items or items[0].reason in (POPULAR_REASON, NEW_REASON)
+
+
 def list_id(user_id: str, scene: str, epoch_us: int, offsets: Mapping[str, int]) -> str:
     """Name a list by what it was made from, so that a repeated build of it has the same name.
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 FRESHNESS_BUCKETS_S = (
     0.002, 0.004, 0.006, 0.008, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.025, 0.03, 0.035, 0.04, 0.05, 0.06, 0.07, 0.08,
     0.09, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 2, 5, 10, 30, 60, 300,
 )  # fmt: skip
+
+
+class Served(Protocol):
+    """A model in use, as the metrics show it."""
+
+    @property
+    def version(self) -> str:
+        """Version of its bundle."""
+
+    @property
+    def provider(self) -> str:
+        """Execution provider in use."""
 
 
 class Metrics:
@@ -58,6 +73,31 @@ class Metrics:
             ["name", "version", "provider"],
             registry=registry,
         )
+
+        self.releases = Counter(
+            "lastclick_releases",
+            "Releases by what became of them here: swapped, refused, went_back",
+            ["name", "outcome"],
+            registry=registry,
+        )
+        self.swap = Histogram(
+            "lastclick_swap_seconds",
+            "Time that batches wait for a swap of models",
+            buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+            registry=registry,
+        )
+
+        self._shown: set[tuple[str, str, str]] = set()
+
+    def show_models(self, models: Mapping[str, Served]) -> None:
+        """Show what is served under these names now, in place of what was."""
+        shown = {(name, model.version, model.provider) for name, model in models.items()}
+        for labels in shown:
+            self.model.labels(*labels).set(1)
+        for labels in {each for each in self._shown - shown if each[0] in models}:
+            self.model.remove(*labels)
+            self._shown.discard(labels)
+        self._shown |= shown
 
     def serve(self, port: int = 0) -> int:
         """Answer ``GET /metrics`` on loopback; ``port`` 0 takes a free one. Returns the port."""

@@ -9,13 +9,17 @@ import psutil
 
 
 class WorkerRun(msgspec.Struct, frozen=True):
-    """A worker that is ready: its number, process id, port of its metrics, start, and what it serves."""
+    """A worker that is ready: its number, process id, port of its metrics, start, and what it serves.
+
+    ``refused``: why it does not serve what is released, by the model's name.
+    """
 
     instance: int
     pid: int
     metrics_port: int
     started_at_ms: int
     models: dict[str, str]
+    refused: dict[str, str] = {}
 
 
 def write_worker(folder: Path, worker: WorkerRun) -> None:

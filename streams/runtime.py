@@ -5,43 +5,38 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterable
-from functools import cache, partial
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Collection, Iterable
+from functools import partial
 
 from feature_repo.online import OnlineConfig, OnlineFeatures, open_feature_store
-from scorer.bundle import latest_bundle
 from scorer.recommender import Recommender
 from scorer.sentiment import Sentiment
-from scorer.sessions import Device
 from scorer.text_encoder import TextEncoder
 from streams.catalogue import Catalogue
 from streams.catalogue_flow import CatalogueFlow
 from streams.compacted import CompactedTopic
 from streams.durability import Durability, DurabilityError
 from streams.fence import Fences, Stamps
-from streams.flow import Flow, Models
+from streams.flow import Flow
 from streams.lag import GroupLag
+from streams.loading import Loaded, forget_loaded, load_models
 from streams.metrics import Metrics
 from streams.poison import Caution
 from streams.popularity import Popularity
+from streams.probation import Limits
 from streams.records import Produce
+from streams.release_topic import read_releases
+from streams.serving import Models, Serving
 from streams.settings import Settings
 from streams.store import Store
-from streams.topics import CATALOGUE, ITEM_COUNTS, ITEMS, USER_TOPICS, create_topics
+from streams.swaps import Swaps
+from streams.topics import CATALOGUE, ITEM_COUNTS, ITEMS, RELEASES, USER_TOPICS, create_topics
 from streams.waiting import Patience
 
 log = logging.getLogger(__name__)
 
 ITEMS_TIMEOUT_S = 120.0
 """Seconds for which a starting worker leaves events waiting until the items that came before them are known."""
-
-Model = TypeVar("Model")
-
-
-class ModelsDisagree(RuntimeError):
-    """Bundles that are sound by themselves cannot be served together: says which, and what to do."""
 
 
 class Runtime:
@@ -56,19 +51,20 @@ class Runtime:
         settings: Settings,
         store: Store,
         online: OnlineFeatures,
-        models: Models,
-        text_encoder: TextEncoder,
+        loaded: Loaded,
         durability: Durability,
         fences: Fences,
         epoch_us: int,
     ) -> None:
-        self.settings, self.store, self.online, self.models = settings, store, online, models
+        self.settings, self.store, self.online = settings, store, online
         self.metrics = Metrics()
-        self.catalogue = Catalogue(models.recommender, text_encoder.weights_sha256)
+        self.catalogue = Catalogue(loaded.recommender, loaded.text_encoder.weights_sha256)
+        limits = Limits(watch_s=settings.probation_s, psi=settings.probation_psi)
+        self.serving = Serving(Models(loaded.recommender, loaded.sentiment), self.catalogue, limits)
         self.popularity = Popularity()
         self.durability = durability
         self._fences = fences
-        self._text_encoder = text_encoder
+        self._text_encoder, self._found = loaded.text_encoder, loaded.found
         self._epoch_us = epoch_us
         self._readers: list[CompactedTopic] = []
         self.stopped = False
@@ -81,6 +77,7 @@ class Runtime:
         self.caution: Caution
         self.flow: Flow
         self.catalogue_flow: CatalogueFlow
+        self.swaps: Swaps
 
     @classmethod
     def open(cls, settings: Settings) -> Runtime:
@@ -95,22 +92,15 @@ class Runtime:
         store = Store(settings)
         online = open_feature_store(online_config(settings), store.session)
         online.apply()
-        recommender, sentiment, text_encoder = load_models(settings)
-        models = Models(recommender=recommender, sentiment=sentiment)
-        if recommender.text_encoder != text_encoder.weights_sha256:
-            raise ModelsDisagree(
-                f"recommender {recommender.version} was trained on vectors of the text encoder "
-                f"{recommender.text_encoder[:12]}, but {text_encoder.version} is {text_encoder.weights_sha256[:12]}: "
-                "train the recommender again, or publish the encoder it was trained with"
-            )
+        loaded = load_models(settings, read_releases(settings))
+        forget_loaded()
         fingerprint = hashlib.sha256(" ".join(topic_ids[name] for name in USER_TOPICS).encode()).hexdigest()
         durability = Durability(store.session, settings.keyspace, settings.replication_factor)
         fences = Fences(store.session, settings.keyspace)
         epoch_us = fences.epoch_us(fingerprint)
-        runtime = cls(settings, store, online, models, text_encoder, durability, fences, epoch_us)
-        recommender.warm_up(runtime.catalogue.table)
-        for name, model in runtime.all_models().items():
-            runtime.metrics.model.labels(name, model.version, model.provider).set(1)
+        runtime = cls(settings, store, online, loaded, durability, fences, epoch_us)
+        loaded.recommender.warm_up(runtime.catalogue.table)
+        runtime.metrics.show_models(runtime.all_models())
         return runtime
 
     async def start(self, produce: Produce) -> None:
@@ -119,7 +109,7 @@ class Runtime:
             self.settings,
             self.store,
             self.online,
-            self.models,
+            self.serving,
             self.catalogue,
             self.popularity,
             produce,
@@ -140,6 +130,16 @@ class Runtime:
             self.metrics,
             self.flow.rules,
         )
+        self.swaps = Swaps(
+            self.settings,
+            self._text_encoder,
+            self._found,
+            self.serving,
+            self.catalogue,
+            self.flow.between_batches,
+            produce,
+            self.metrics,
+        )
         for topic, apply in ((CATALOGUE, self.catalogue.apply), (ITEM_COUNTS, self.popularity.apply)):
             reader = CompactedTopic(topic, self.settings.kafka, apply)
             self._readers.append(reader)
@@ -152,6 +152,14 @@ class Runtime:
         """Raise what ends the reading of a compacted topic."""
         await self._started.wait()
         await asyncio.gather(*(reader.failed() for reader in self._readers))
+
+    async def follow_releases(self) -> None:
+        """Serve what is released, from the first batch on until this is cancelled; raise what ends the reading."""
+        await self._started.wait()
+        reader = CompactedTopic(RELEASES, self.settings.kafka, self.swaps.apply)
+        self._readers.append(reader)
+        await reader.start()
+        await asyncio.gather(reader.failed(), self.swaps.run())
 
     async def started(self) -> None:
         """Return when the flows are there; items may be processed."""
@@ -194,11 +202,7 @@ class Runtime:
 
     def all_models(self) -> dict[str, Recommender | Sentiment | TextEncoder]:
         """The models this worker serves, by the name of their bundle."""
-        return {
-            "recommender": self.models.recommender,
-            "sentiment": self.models.sentiment,
-            "text-encoder": self._text_encoder,
-        }
+        return {**self.serving.models.by_name(), "text-encoder": self._text_encoder}
 
     def partitions_assigned(self, partitions: Collection[int]) -> None:
         """Draw a fence for newly assigned partitions, on the event loop's next occasion."""
@@ -241,6 +245,7 @@ class Runtime:
             await reader.stop()
         if self._started.is_set():
             self.flow.close()
+            self.swaps.close()
             self.catalogue_flow.close()
         self.online.close()
         self.store.close()
@@ -255,28 +260,3 @@ def online_config(settings: Settings) -> OnlineConfig:
         archive=settings.archive,
         registry=settings.home / "feast" / "registry.db",
     )
-
-
-def load_models(settings: Settings) -> tuple[Recommender, Sentiment, TextEncoder]:
-    """Load and verify the newest bundles, unless this process has them loaded already.
-
-    Raises
-    ------
-    BundleError, DeviceError
-        With what failed, what was seen, what was expected and what to do.
-    """
-    recommender: Recommender = _load(Recommender.load, settings, "recommender")
-    sentiment: Sentiment = _load(Sentiment.load, settings, "sentiment")
-    text_encoder: TextEncoder = _load(TextEncoder.load, settings, "text-encoder")
-    return recommender, sentiment, text_encoder
-
-
-def _load(load: Callable[..., Model], settings: Settings, name: str) -> Model:
-    path: Path = latest_bundle(settings.models, name)
-    loaded: Model = _load_once(load, path, settings.device, settings.model_threads)
-    return loaded
-
-
-@cache
-def _load_once(load: Callable[..., Model], path: Path, device: Device, threads: int) -> Model:
-    return load(path, device, threads=threads)

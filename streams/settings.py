@@ -65,6 +65,12 @@ class Settings:
     trigger_cooldown_s: int = 86_400
     """Seconds of event time between two triggers of one rule for one user."""
 
+    probation_s: float = 600.0
+    """Seconds for which a worker watches a recommender that was swapped in, and goes back by itself if it must."""
+
+    probation_psi: float = 1.0
+    """Stability index (PSI) of propensities, against those before the swap, past which a worker goes back."""
+
     device: str = "auto"
     """Where models run: ``auto`` (a GPU where there is one), ``cpu``, or ``cuda`` (an error without one)."""
 
@@ -135,6 +141,8 @@ class Settings:
                 f"0 to the threshold, {self.propensity_threshold}",
             ),
             ("trigger_cooldown_s", self.trigger_cooldown_s >= 0, "at least 0 seconds"),
+            ("probation_s", self.probation_s >= 0, "at least 0 seconds"),
+            ("probation_psi", self.probation_psi > 0, "more than 0"),
         ]
         for name, holds, expected in rules:
             if not holds:

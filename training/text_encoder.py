@@ -14,6 +14,7 @@ from torch.nn import functional
 from scorer.bundle import Manifest
 from scorer.tokenise import TOKENS_VERSION
 from training.minilm import NAME, WIDTH, MiniLM, load_encoder, package_file
+from training.model_card import ModelCard
 from training.text_export import TextExport, TextModel, export_bundle
 
 # Titles have 5 to 20 tokens and descriptions are cut to 200 characters.
@@ -71,5 +72,15 @@ def build(models_dir: Path) -> Path:
         golden_texts=_GOLDEN_TEXTS,
         tolerance=0.05,
         cosine=0.98,
+        card=ModelCard(
+            title="Text encoder: items that say alike lie close",
+            data=f"{NAME} as its package has it; nothing was trained here.",
+            window="None: no log was looked at.",
+            licence="Apache-2.0.",
+            limits=(
+                f"English; what is past {_MAX_TOKENS} tokens is not read.",
+                "Its vectors never mix with those of another encoder.",
+            ),
+        ),
     )
     return export_bundle(export, models_dir, manifest)

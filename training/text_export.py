@@ -1,4 +1,4 @@
-"""A torch text model to a bundle: float32 graph, int8 graph, tokeniser, golden texts.
+"""A torch text model to a bundle: float32 graph, int8 graph, tokeniser, golden texts, model card.
 
 In: a module from token ids and mask to one row a text. Out: a published bundle whose two graphs were held
 against torch first. The int8 graph keeps 7 bits of each weight: on 8, processors without VNNI overflow and
@@ -28,6 +28,7 @@ from scorer.sessions import open_session
 from scorer.text_graph import FLOAT_GRAPH, GOLDEN_IDS, GOLDEN_TEXTS, INT8_GRAPH, TOKENISER
 from scorer.tokenise import TokenBatch, Tokeniser, batches, write_tokeniser
 from training.minilm import MiniLM, package_file
+from training.model_card import ModelCard
 
 _FLOAT_TOLERANCE = 1e-4
 _OPSET = 17
@@ -59,6 +60,8 @@ class TextExport:
         Largest accepted difference of one number of the int8 graph from float32.
     cosine
         Smallest accepted cosine between a row of the int8 graph and the same row in float32.
+    card
+        What a reader must know of it.
     """
 
     module: TextModel
@@ -66,6 +69,7 @@ class TextExport:
     golden_texts: Sequence[str]
     tolerance: float
     cosine: float
+    card: ModelCard
 
 
 def export_bundle(export: TextExport, models_dir: Path, manifest: Manifest) -> Path:
@@ -89,6 +93,7 @@ def export_bundle(export: TextExport, models_dir: Path, manifest: Manifest) -> P
         parity = _check_parity(export, folder, tokens, expected)
         golden = {GOLDEN_TEXTS: np.asarray(export.golden_texts), GOLDEN_IDS: np.concatenate(tokens)}
         save_golden(folder, golden, {export.output: expected})
+        export.card.write(folder, manifest.metrics | parity)
         measured = msgspec.structs.replace(
             manifest, golden_tolerance=export.tolerance, metrics=manifest.metrics | parity
         )

@@ -6,6 +6,7 @@ import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -84,9 +85,7 @@ class Workers:
         """Each worker's counters, by name and values of the labels in the order of the labels' names."""
         found = {}
         for worker in self.ready():
-            with urllib.request.urlopen(f"http://127.0.0.1:{worker.metrics_port}/metrics", timeout=30) as answer:
-                families = list(text_string_to_metric_families(answer.read().decode()))
-            samples = [sample for family in families for sample in family.samples if sample.name.endswith("_total")]
+            samples = [sample for sample in _samples(worker) if sample.name.endswith("_total")]
             found[worker.instance] = Counter(
                 {(s.name, *(value for _, value in sorted(s.labels.items()))): int(s.value) for s in samples}
             )
@@ -95,6 +94,18 @@ class Workers:
     def counters(self) -> Counter[tuple[str, ...]]:
         """Sum of the workers' counters."""
         return sum(self.counters_by_worker().values(), Counter())
+
+    def longest_in(self, histogram: str) -> float:
+        """Bound of the highest bucket of a histogram that any worker has counted into."""
+        longest = 0.0
+        for worker in self.ready():
+            counted = 0.0
+            for sample in _samples(worker):
+                if sample.name == f"{histogram}_bucket":
+                    if sample.value > counted:
+                        longest = max(longest, float(sample.labels["le"]))
+                    counted = sample.value
+        return longest
 
     def outcomes(self) -> Counter[str]:
         """Events of the user topics by what became of them: applied, duplicate, dead_letter."""
@@ -116,6 +127,13 @@ class Workers:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise RuntimeError(f"the workers failed: {self._failure}") from self._failure
+
+
+def _samples(worker: WorkerRun) -> list[Any]:
+    """All samples of a worker's metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.metrics_port}/metrics", timeout=30) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        return [sample for family in families for sample in family.samples]
 
 
 class Fleet:

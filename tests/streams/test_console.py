@@ -109,8 +109,8 @@ def test_feature_values_are_shown_by_view_and_records_by_outcome(printed: Consol
 def test_status_shows_servers_and_workers(printed: Console) -> None:
     seen = Status(Path("/home"), (ServerStatus("kafka", "Kafka", "4.1", "answering", True, "127.0.0.1:9092", 42),))
 
-    console.print_status(seen, [WorkerRun(0, 77, 9100, 1, {"recommender": "v9"})])
-    console.print_status(seen, [])
+    console.print_status(seen, [WorkerRun(0, 77, 9100, 1, {"recommender": "v9"})], {})
+    console.print_status(seen, [], {})
 
     text = printed.export_text()
     assert "127.0.0.1:9092" in text

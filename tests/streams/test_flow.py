@@ -16,10 +16,11 @@ from feature_repo.features import NUMERIC_NAMES
 from feature_repo.state import UserState, decode_state
 from streams.cache import StateCache
 from streams.fence import FenceError, Stamps
-from streams.flow import Flow, Models
+from streams.flow import Flow
 from streams.metrics import Metrics
 from streams.popularity import Popularity
 from streams.records import Message, Record
+from streams.serving import Models, Serving
 from streams.settings import Settings
 from streams.waiting import Patience
 from tests.streams.fakes import (
@@ -51,12 +52,15 @@ class Worker:
         self.recommender = FakeRecommender()
         self.metrics = Metrics()
         self.popularity = Popularity()
+        self.catalogue = stocked(item("tent"), item("cup"), item("rug"), recommender=self.recommender)
+        models = Models(self.recommender, FakeSentiment())  # type: ignore[arg-type]
+        self.serving = Serving(models, self.catalogue)
         self.flow = Flow(
             Settings(list_size=2, category_share=1.0, propensity_threshold=0.4, propensity_rearm=0.3),
             self.store,  # type: ignore[arg-type]
             FakeOnline(self.done),  # type: ignore[arg-type]
-            Models(self.recommender, FakeSentiment()),  # type: ignore[arg-type]
-            stocked(item("tent"), item("cup"), item("rug"), recommender=self.recommender),
+            self.serving,
+            self.catalogue,
             self.popularity,
             FakeProducer(self.done),
             self.metrics,

@@ -1,0 +1,56 @@
+"""The topic ``releases`` for people's commands: settings in; what is released out, or one release appended.
+
+Workers read it as they read every compacted topic (`streams.compacted`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from kafka import KafkaProducer
+
+from streams.readback import ReadbackError, TopicReader
+from streams.releases import Release
+from streams.settings import Settings
+from streams.topics import RELEASES
+
+APPEND_TIMEOUT_S = 30.0
+
+
+def read_releases(settings: Settings) -> dict[str, bytes]:
+    """Read the newest value of each model's name, as it is; nothing where the topic does not exist yet.
+
+    Not decoded: whoever wrote by hand what is no release must not keep workers from starting.
+    """
+    values: dict[str, bytes | None] = {}
+
+    def take(record: Any) -> None:
+        values[record.key.decode("utf-8", "replace")] = record.value
+
+    try:
+        reader = TopicReader(settings, [(RELEASES, None)])
+    except ReadbackError:
+        # No worker was ever started on this broker, so nothing was released either.
+        return {}
+    try:
+        reader.read_on(take, lambda done, total: None)
+    finally:
+        reader.close()
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def append_release(settings: Settings, name: str, release: Release) -> None:
+    """Append a release; when this returns, the broker has it.
+
+    Raises
+    ------
+    kafka.errors.KafkaError
+        When the broker does not take it.
+    """
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), client_id="lastclick-release")
+    try:
+        sent = producer.send(RELEASES, key=name.encode(), value=msgspec.json.encode(release))
+        sent.get(timeout=APPEND_TIMEOUT_S)
+    finally:
+        producer.close()
