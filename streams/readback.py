@@ -77,6 +77,13 @@ class TopicReader:
             enable_auto_commit=False,
             max_poll_records=RECORDS_A_POLL,
         )
+        try:
+            self._seek(wanted, since_ms)
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def _seek(self, wanted: Collection[tuple[str, Collection[int] | None]], since_ms: int | None) -> None:
         partitions = [
             TopicPartition(topic, partition)
             for topic, numbers in wanted
