@@ -18,13 +18,15 @@ from streams.triggers import TriggerMemory
 class CachedUser:
     """A user as this worker knows them, and the ownership of the partition under which they were read.
 
-    ``unsettled``: batches that moved the state and are not yet durable.
+    ``caused_by``: the event that was the last to renew the list; ``unsettled``: batches that moved the state and are
+    not yet durable.
     """
 
     state: UserState
     memory: TriggerMemory
     partition: int
     tenure: int
+    caused_by: str = ""
     unsettled: int = 0
 
 

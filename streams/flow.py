@@ -205,14 +205,15 @@ class Flow:
     def _take_states(self, batch: Batch, reading: _Reading) -> None:
         stored = reading.stored.result() if reading.stored is not None else {}
         for user_id, tenure in reading.tenures.items():
-            state, memory = UserState(), TriggerMemory()
+            state, memory, caused_by = UserState(), TriggerMemory(), ""
             row = stored.get(user_id)
             if row is not None:
-                state, memory = decode_state(row.state), decode_memory(row.triggers)
+                state, memory, caused_by = decode_state(row.state), decode_memory(row.triggers), row.caused_by
                 if row.write_us < self._epoch_us:
                     # Offsets of topics that were deleted and made again mean nothing here.
                     state.offsets.clear()
-            batch.users[user_id] = User(user_id, CachedUser(state, memory, reading.partitions[user_id], tenure))
+            cached = CachedUser(state, memory, reading.partitions[user_id], tenure, caused_by)
+            batch.users[user_id] = User(user_id, cached)
 
     def _update(self, batch: Batch) -> None:
         for decoded in batch.decoded:
@@ -224,16 +225,42 @@ class Flow:
             if outcome is Outcome.APPLIED:
                 self._popularity.count(event, position)
             self._metrics.events.labels(record.topic, outcome.name.lower()).inc()
-            # Delivered again, an event moves nothing: the state that knows its offset was written together with the
-            # list it caused, and after the messages. Sent again by the shop, it moves the offset alone.
-            user.moved |= user.state.logical_clock() > clock
+            # Delivered again, an event moves nothing: the state that knows its offset was written after the messages.
+            # Sent again by the shop, it moves the offset alone.
+            if user.state.logical_clock() > clock:
+                user.moved = True
+            else:
+                user.delivered_again = True
             if outcome is Outcome.APPLIED and record.topic != "impressions":
                 # What was shown is remembered, but doesn't make a new list: lists would chase their own display.
-                user.caused_by = event.event_id
+                user.caused_by = user.cached.caused_by = event.event_id
                 user.listed = True
+        self._renew_lost_lists(batch)
         for user in batch.users.values():
             self.cache.put(user.user_id, user.cached)
         self._metrics.cached_users.set(len(self.cache))
+
+    def _renew_lost_lists(self, batch: Batch) -> None:
+        """Make the lists again that a killed Cassandra has lost although it has the states that caused them.
+
+        State and list of an event are one mutation; but a later one that moved the state alone (a list was shown, an
+        event sent twice) may have been written after the restart, by a worker that remembered the lost one. The event
+        itself was not acknowledged then, so it is delivered again, and the user's list is looked at.
+        """
+        doubtful = [
+            user
+            for user in batch.users.values()
+            # What this worker itself has not settled is in its own pipeline, list and all.
+            if user.delivered_again and not user.listed and user.cached.caused_by and not user.cached.unsettled
+        ]
+        if not doubtful:
+            return
+        read = partial(self._store.read_causes, [user.user_id for user in doubtful], SCENE)
+        causes = self._patience.until_available(read)
+        for user in doubtful:
+            if causes.get(user.user_id) != user.cached.caused_by:
+                user.caused_by = user.cached.caused_by
+                user.moved = user.listed = True
 
     def _score_and_rank(self, batch: Batch) -> None:
         moved = [user for user in batch.users.values() if user.moved]

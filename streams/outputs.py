@@ -21,7 +21,8 @@ from streams.triggers import Trigger, encode_memory
 class User:
     """A user touched by a batch: state and trigger memory, the last event, and what comes of it.
 
-    ``moved``: the state took in a new offset; ``listed``: by an event that refreshes the list.
+    ``moved``: the state took in a new offset; ``listed``: by an event that refreshes the list; ``delivered_again``: an
+    event came whose offset the state knew.
     """
 
     user_id: str
@@ -29,6 +30,7 @@ class User:
     caused_by: str = ""
     moved: bool = False
     listed: bool = False
+    delivered_again: bool = False
     features: FeatureRow | None = None
     propensity: float = 0.0
     items: tuple[RecommendedItem, ...] = ()
@@ -64,7 +66,10 @@ def messages(user: User, features: FeatureRow, list_id: str, model_version: str,
 
 def stored_state(user: User, write_us: int) -> StoredState:
     """Row of ``user_state``."""
-    return StoredState(user.user_id, encode_state(user.state), encode_memory(user.cached.memory), write_us)
+    cached = user.cached
+    return StoredState(
+        user.user_id, encode_state(cached.state), encode_memory(cached.memory), write_us, cached.caused_by
+    )
 
 
 def recommendation_list(user: User, list_id: str, model_version: str, now_ms: int) -> RecommendationList:

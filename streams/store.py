@@ -45,8 +45,10 @@ SCHEMA = (
          written_at_ms bigint, PRIMARY KEY ((scene, key)))
        WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}""",
     """CREATE TABLE IF NOT EXISTS {keyspace}.user_state (
-         user_id text PRIMARY KEY, state blob, triggers blob)
+         user_id text PRIMARY KEY, state blob, triggers blob, caused_by text)
        WITH compaction = {{'class': 'UnifiedCompactionStrategy'}}""",
+    # A table made by a version that did not have the column yet.
+    "ALTER TABLE {keyspace}.user_state ADD IF NOT EXISTS caused_by text",
     # One row: which incarnation of the topics the offsets inside the states belong to.
     """CREATE TABLE IF NOT EXISTS {keyspace}.stream_epochs (
          topics text PRIMARY KEY, topic_ids text, epoch_us bigint)""",
@@ -57,8 +59,11 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS {keyspace}.sync_probes (probe text PRIMARY KEY)",
 )
 
-READ_STATE = "SELECT state, triggers, WRITETIME(state) AS write_us FROM {keyspace}.user_state WHERE user_id = ?"
-WRITE_STATE = "INSERT INTO {keyspace}.user_state (user_id, state, triggers) VALUES (?, ?, ?) USING TIMESTAMP ?"
+READ_STATE = """SELECT state, triggers, caused_by, WRITETIME(state) AS write_us FROM {keyspace}.user_state
+    WHERE user_id = ?"""
+WRITE_STATE = """INSERT INTO {keyspace}.user_state (user_id, state, triggers, caused_by) VALUES (?, ?, ?, ?)
+    USING TIMESTAMP ?"""
+READ_CAUSE = "SELECT caused_by FROM {keyspace}.recommendations WHERE user_id = ? AND scene = ?"
 READ_LIST = "SELECT * FROM {keyspace}.recommendations WHERE user_id = ? AND scene = ?"
 WRITE_LIST = """INSERT INTO {keyspace}.recommendations (user_id, scene, list_id, items, caused_by, event_at_ms,
     written_at_ms, model_version, experiment_arm) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"""
@@ -108,6 +113,9 @@ class StoredState:
     write_us: int
     """Timestamp of the write, microseconds."""
 
+    caused_by: str = ""
+    """Event that was the last to renew the list; empty when none was. The list should say the same."""
+
 
 @dataclass(frozen=True)
 class UserWrite:
@@ -133,6 +141,7 @@ class Store:
         self.keyspace = settings.keyspace
         prepare = self._prepare
         self._read_state, self._write_state = prepare(READ_STATE), prepare(WRITE_STATE)
+        self._read_cause = prepare(READ_CAUSE)
         self._read_list, self._write_list = prepare(READ_LIST), prepare(WRITE_LIST)
         self._read_item_list, self._write_item_list = prepare(READ_ITEM_LIST), prepare(WRITE_ITEM_LIST)
 
@@ -145,11 +154,16 @@ class Store:
         """States of the users that have one, read side by side."""
         rows = self._all([self._read_state.bind((user_id,)) for user_id in user_ids])
         return {
-            user_id: StoredState(user_id, row.state, row.triggers or b"", row.write_us)
+            user_id: StoredState(user_id, row.state, row.triggers or b"", row.write_us, row.caused_by or "")
             for user_id, result in zip(user_ids, rows, strict=True)
             for row in result
             if row.state is not None
         }
+
+    def read_causes(self, user_ids: Sequence[str], scene: str) -> dict[str, str]:
+        """Event that caused the list of each user who has one, read side by side."""
+        rows = self._all([self._read_cause.bind((user_id, scene)) for user_id in user_ids])
+        return {user_id: row.caused_by for user_id, result in zip(user_ids, rows, strict=True) for row in result}
 
     def write(self, writes: Sequence[UserWrite]) -> None:
         """Write users side by side, one mutation each; writing them again changes nothing."""
@@ -161,7 +175,7 @@ class Store:
         # Unlogged: one partition, one mutation, so there is nothing for a batch log to keep together.
         batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
         batch.is_idempotent = True
-        batch.add(self._write_state, (state.user_id, state.state, state.triggers, state.write_us))
+        batch.add(self._write_state, (state.user_id, state.state, state.triggers, state.caused_by, state.write_us))
         batch.add(write.features)
         if entry is not None:
             batch.add(

@@ -121,6 +121,27 @@ def test_many_states_are_read_and_written_together(store: Store, write_states: W
     assert store.read_states([]) == {}
 
 
+def test_causes_of_lists_and_of_states_read_back(store: Store, bind: Write, user_id: str) -> None:
+    listed = a_list(user_id)
+    store.write([bind(StoredState(user_id, b"state", b"", 10, listed.caused_by), listed)])
+    store.write([bind(StoredState(user_id, b"moved", b"", 11, "a later event"))])
+
+    assert store.read_causes([user_id, "nobody"], "home") == {user_id: listed.caused_by}
+    assert store.read_causes([user_id], "cart") == {}
+    assert store.read_states([user_id])[user_id].caused_by == "a later event"
+
+
+def test_table_of_a_former_version_gets_the_cause(own: Settings, store: Store, bind: Write, user_id: str) -> None:
+    store.session.execute(f"ALTER TABLE {own.keyspace}.user_state DROP caused_by")
+    again = Store(own)
+    try:
+        again.write([bind(StoredState(user_id, b"state", b"", 10, "an event"))])
+
+        assert again.read_states([user_id])[user_id].caused_by == "an event"
+    finally:
+        again.close()
+
+
 def test_list_of_no_user_is_replaced(store: Store) -> None:
     first, second = RecommendedItem("a", 2.0, "popular now"), RecommendedItem("b", 1.0, "popular now")
     store.write_item_list("popular", "", "l1", [first], 1)

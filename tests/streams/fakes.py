@@ -108,6 +108,10 @@ class FakeStore:
         self._done.steps.append(("read", list(user_ids)))
         return {user_id: self.states[user_id] for user_id in user_ids if user_id in self.states}
 
+    def read_causes(self, user_ids: Sequence[str], scene: str) -> dict[str, str]:
+        self._done.steps.append(("causes", list(user_ids)))
+        return {user_id: self.lists[user_id].caused_by for user_id in user_ids if user_id in self.lists}
+
     def write(self, writes: Sequence[UserWrite]) -> None:
         if self.fail_writes is not None:
             failure, self.fail_writes = self.fail_writes, None

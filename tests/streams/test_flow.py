@@ -235,7 +235,7 @@ def test_event_delivered_again_has_no_effect_at_all(worker: Worker, make: Callab
     restarted.process(record(click(1), 0), record(click(2), 1))
 
     assert worker.store.states == written
-    assert [name for name, all_of_it in worker.done.steps if all_of_it] == ["read"]
+    assert [name for name, all_of_it in worker.done.steps if all_of_it] == ["read", "causes"]
     assert restarted.count("events", topic="clicks", outcome="duplicate") == 2
     assert restarted.popularity.state("tent").totals.clicks == 0
 
@@ -289,6 +289,37 @@ def test_state_is_read_once_and_then_cached(worker: Worker) -> None:
         worker.process(record(click(number), number))
 
     assert worker.done.of("read") == ["anna"]
+
+
+def test_list_that_was_lost_while_its_state_was_kept_is_made_again(worker: Worker, make: Callable[..., Worker]) -> None:
+    """Cassandra is killed with a list in memory; what moves the state alone is then written by who remembers it."""
+    first, second = record(click(1), 0), record(click(2, "cup"), 1)
+    shown = record(Impression("shown-1", "anna", "home", ("rug",), NOW_MS), 0)
+    worker.process(first)
+    before = worker.store.lists["anna"]
+    worker.process(second)
+    worker.process(shown)
+    worker.store.lists["anna"] = before
+
+    successor = make(worker.store, worker.done)
+    successor.process(second, shown)
+
+    assert worker.store.lists["anna"].caused_by == "click-2"
+    assert [value["caused_by"] for value in worker.values("recommendations")] == ["click-1", "click-2", "click-2"]
+    assert successor.state().totals.clicks == 2
+
+
+def test_list_that_is_there_is_not_made_again(worker: Worker, make: Callable[..., Worker]) -> None:
+    again = record(click(1), 0)
+    worker.process(again)
+    worker.process(record(Impression("shown-1", "anna", "home", ("rug",), NOW_MS), 0))
+
+    successor = make(worker.store, worker.done)
+    successor.process(again)
+    successor.process(again)
+
+    assert len(worker.values("recommendations")) == 1
+    assert len(worker.done.of("causes")) == 2
 
 
 def test_state_is_read_again_after_the_partition_changed_hands(worker: Worker, make: Callable[..., Worker]) -> None:
