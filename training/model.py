@@ -37,6 +37,8 @@ class ModelSize:
         Width of the transformer; item and user vectors have one more place, the item's bias.
     max_length
         Entries of a history that are read.
+    mixed
+        Newest entries that each block mixes by a causal convolution beside its attention; 0 for none.
     """
 
     text_width: int
@@ -46,6 +48,7 @@ class ModelSize:
     heads: int = 2
     max_length: int = 50
     dropout: float = 0.2
+    mixed: int = 0
 
     @property
     def item_width(self) -> int:
@@ -100,6 +103,26 @@ class ItemVectors(nn.Module):
         return vectors
 
 
+class Mixing(nn.Module):
+    """A causal convolution of each channel over the newest entries: what attention is slow to learn, order.
+
+    Low and high frequencies of a short past, as BSARec (AAAI 2024) adds them to attention, but blind to the future.
+    """
+
+    def __init__(self, size: ModelSize) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.zeros(size.mixed, size.width))
+        nn.init.normal_(self.kernel, std=1.0 / size.mixed)
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Mix the stream [B, L, W]; the kernel's first row weighs an entry itself, the next the one before it."""
+        mixed = stream * self.kernel[0]
+        for back in range(1, len(self.kernel)):
+            earlier = functional.pad(stream, (0, 0, back, 0))[:, : stream.shape[1]]
+            mixed = mixed + earlier * self.kernel[back]
+        return mixed
+
+
 class Block(nn.Module):
     """Causal self-attention and a feed-forward layer, each on a normalised residual stream [B, L, W]."""
 
@@ -113,22 +136,62 @@ class Block(nn.Module):
         self.up = nn.Linear(size.width, 4 * size.width)
         self.down = nn.Linear(4 * size.width, size.width)
         self.dropout = nn.Dropout(size.dropout)
+        self.mixing = Mixing(size) if size.mixed else None
 
-    def forward(self, stream: Tensor, blocked: Tensor) -> Tensor:
-        """Take the stream [B, L, W] one layer on; `blocked` [L, L] is added to the attention's logits."""
-        stream = stream + self.dropout(self._attend(self.before_attention(stream), blocked))
+    def forward(self, stream: Tensor, blocked: Tensor, place: Tensor | None = None) -> Tensor:
+        """Take the stream [B, L, W] one layer on.
+
+        Parameters
+        ----------
+        stream
+            float32 [B, L, W].
+        blocked
+            float32 [L, L], added to the attention's logits.
+        place
+            int64 [B], the one entry of each history that is wanted: [B, 1, W] is given, for less work.
+        """
+        normal = self.before_attention(stream)
+        attended = self._attend(normal, blocked, place)
+        if self.mixing is not None:
+            attended = attended + _at(self.mixing(normal), place)
+        stream = _at(stream, place) + self.dropout(attended)
         hidden = functional.gelu(self.up(self.before_feed_forward(stream)))
         taken_on: Tensor = stream + self.dropout(self.down(hidden))
         return taken_on
 
-    def _attend(self, stream: Tensor, blocked: Tensor) -> Tensor:
+    def _attend(self, stream: Tensor, blocked: Tensor, place: Tensor | None) -> Tensor:
         batch, length, width = stream.shape
-        parts = self.query_key_value(stream).view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each [B, H, L, W/H]
-        logits = query @ key.transpose(-1, -2) / math.sqrt(width // self.heads) + blocked  # [B, H, L, L]
-        mixed = self.dropout(logits.softmax(-1)) @ value  # [B, H, L, W/H]
-        merged: Tensor = self.output(mixed.transpose(1, 2).reshape(batch, length, width))
+        if place is None:
+            parts = self.query_key_value(stream).view(batch, length, 3, self.heads, width // self.heads)
+            query, key, value = parts.permute(2, 0, 3, 1, 4)  # each [B, H, L, W/H]
+        else:
+            weight, bias = self.query_key_value.weight, self.query_key_value.bias
+            asked = functional.linear(_at(stream, place), weight[:width], bias[:width])
+            query = asked.view(batch, 1, self.heads, width // self.heads).transpose(1, 2)  # [B, H, 1, W/H]
+            parts = functional.linear(stream, weight[width:], bias[width:])
+            key, value = parts.view(batch, length, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+            blocked = blocked[place].view(batch, 1, 1, length)
+        mixed = self._fused(query, key, value, blocked) if stream.is_cuda else self._plain(query, key, value, blocked)
+        merged: Tensor = self.output(mixed.transpose(1, 2).reshape(batch, -1, width))
         return merged
+
+    def _plain(self, query: Tensor, key: Tensor, value: Tensor, blocked: Tensor) -> Tensor:
+        """Attend on a CPU and in an exported graph: histories are short there, and the graph stays small."""
+        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + blocked  # [B, H, L, L]
+        mixed: Tensor = self.dropout(logits.softmax(-1)) @ value  # [B, H, L, W/H]
+        return mixed
+
+    def _fused(self, query: Tensor, key: Tensor, value: Tensor, blocked: Tensor) -> Tensor:
+        """Attend in one kernel, on a GPU."""
+        dropout = self.dropout.p if self.training else 0.0
+        return functional.scaled_dot_product_attention(query, key, value, blocked.to(query.dtype), dropout)
+
+
+def _at(stream: Tensor, place: Tensor | None) -> Tensor:
+    """Take one entry of each history, [B, L, W] and places [B] to [B, 1, W]; all of them without places."""
+    if place is None:
+        return stream
+    return stream.gather(1, place.view(-1, 1, 1).expand(-1, 1, stream.shape[-1]))
 
 
 class Trunk(nn.Module):
@@ -209,5 +272,4 @@ def as_user_vector(hidden: Tensor) -> Tensor:
 
 def newest(hidden: Tensor, length: Tensor) -> Tensor:
     """Take the hidden vector of each user's newest entry: [B, L, W] and lengths [B] to [B, W]."""
-    place = (length - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, hidden.shape[-1])
-    return hidden.gather(1, place).squeeze(1)
+    return _at(hidden, (length - 1).clamp(min=0)).squeeze(1)
