@@ -69,10 +69,13 @@ class TrainingError(Exception):
 def register(app: typer.Typer) -> None:
     """Add the verbs of training to the product's command line."""
     app.add_typer(train_app, name="train")
+    from training.next_item_cli import evaluate_sequences, evaluate_sessions
     from training.propensity_cli import evaluate_propensity
     from training.release_cli import gate, retrain
 
     evaluate_app.command("propensity")(evaluate_propensity)
+    evaluate_app.command("sequences")(evaluate_sequences)
+    evaluate_app.command("sessions")(evaluate_sessions)
     app.add_typer(evaluate_app, name="evaluate")
     app.command("gate")(gate)
     app.command("retrain")(retrain)

@@ -1,0 +1,83 @@
+"""The verbs `evaluate sequences` and `evaluate sessions`: files of item ids in order in, figures beside rules out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training import cli
+
+NEEDED = ("scipy",)
+
+File = Annotated[Path, typer.Argument(help="A user a line: user id, then item ids in order, separated by blanks.")]
+TrainFile = Annotated[Path, typer.Argument(help="A session a line: item ids in order, separated by blanks.")]
+TestFile = Annotated[Path, typer.Argument(help="A prefix a line: item ids in order, a tab, the item that came next.")]
+TrainingSeed = Annotated[int, typer.Option("--seed", min=0, help="Of everything drawn at random.")]
+TrainingS = Annotated[
+    float, typer.Option("--budget-s", min=1, help="Seconds of wall-clock time for training; passes are cut to fit.")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto for a GPU where there is one.")]
+Checkpoints = Annotated[
+    Path | None, typer.Option(help="Folder written after each pass; a run that was killed goes on from it.")
+]
+Graph = Annotated[
+    Path | None, typer.Option(help="File to write the ONNX graph of what was tested to; its cost is measured.")
+]
+
+
+def evaluate_sequences(
+    file: File,
+    seed: TrainingSeed = 0,
+    budget_s: TrainingS = 7200.0,
+    threads: cli.Threads = 0,
+    device: Device = "auto",
+    checkpoints: Checkpoints = None,
+    graph: Graph = None,
+    as_json: cli.AsJson = False,
+) -> None:
+    """Train on users' sequences from scratch, and measure whether the last item of each is found.
+
+    Leave-one-out: the last item tests, the last but one validates. All items are ranked but those that the user has
+    seen. Users with fewer than three items train only.
+    """
+    cli.require_training(*NEEDED)
+    from training.next_item import reports
+    from training.next_item.evaluation import Conditions, evaluate_users
+    from training.next_item.sequences import split_users
+
+    conditions = Conditions(seed, budget_s, threads, device, checkpoints, graph)
+    report = evaluate_users(split_users(file), conditions, cli.say)
+    if as_json:
+        cli.print_json(report)
+    else:
+        reports.print_sequences(report)
+
+
+def evaluate_sessions(
+    train: TrainFile,
+    test: TestFile,
+    seed: TrainingSeed = 0,
+    budget_s: TrainingS = 7200.0,
+    threads: cli.Threads = 0,
+    device: Device = "auto",
+    checkpoints: Checkpoints = None,
+    graph: Graph = None,
+    as_json: cli.AsJson = False,
+) -> None:
+    """Train on sessions from scratch, and measure whether the item that follows each prefix is found.
+
+    All items are ranked, those of the prefix too. The last twentieth of the training sessions validates.
+    """
+    cli.require_training(*NEEDED)
+    from training.next_item import reports
+    from training.next_item.evaluation import Conditions, evaluate_prefixes
+    from training.next_item.sequences import split_sessions
+
+    conditions = Conditions(seed, budget_s, threads, device, checkpoints, graph)
+    report = evaluate_prefixes(split_sessions(train, test), conditions, cli.say)
+    if as_json:
+        cli.print_json(report)
+    else:
+        reports.print_sessions(report)
