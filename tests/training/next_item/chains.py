@@ -10,6 +10,8 @@ from training.next_item.sequences import Sequences, Split, chain, leave_one_out
 from training.next_item.settings import NextItemSettings
 
 ITEMS = 40
+NO_LIMIT_S = 1e9
+"""Budget of trainings whose results are compared: on a busy machine a smaller one would cut their passes."""
 SMALL = NextItemSettings(
     width=16,
     max_length=8,

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from scorer.sessions import DeviceError
-from tests.training.next_item.chains import SMALL, ring_split, rings
+from tests.training.next_item.chains import NO_LIMIT_S, SMALL, ring_split, rings
 from training.next_item import reports
 from training.next_item.evaluation import (
     Conditions,
@@ -19,7 +19,7 @@ from training.next_item.evaluation import (
 from training.next_item.sequences import split_sessions
 from training.next_item.settings import VERSION, NextItemSettings
 
-CONDITIONS = Conditions(seed=3, budget_s=600.0, threads=0, device="cpu", checkpoints=None, graph=None)
+CONDITIONS = Conditions(seed=3, budget_s=NO_LIMIT_S, threads=0, device="cpu", checkpoints=None, graph=None)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.next_item.chains import ITEMS, SMALL, ring_split, rings, sequences
+from tests.training.next_item.chains import ITEMS, NO_LIMIT_S, SMALL, ring_split, rings, sequences
 from training.next_item import export as exporting
 from training.next_item.export import GraphDiffersError, export
 from training.next_item.figures import list_figures, ranks
@@ -24,7 +24,7 @@ def trained(split: Split, settings: NextItemSettings, folder: Path | None = None
         settings,
         seed=0,
         device=torch.device("cpu"),
-        budget_s=600.0,
+        budget_s=NO_LIMIT_S,
         folder=folder,
         progress=lambda message: None,
     )

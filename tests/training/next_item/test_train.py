@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.next_item.chains import ITEMS, SMALL, ring_split, sequences
+from tests.training.next_item.chains import ITEMS, NO_LIMIT_S, SMALL, ring_split, sequences
 from training.next_item import floors
 from training.next_item.checkpoints import CheckpointError
 from training.next_item.figures import list_figures, ranks
@@ -45,7 +45,7 @@ def fitted(split: Split, settings: NextItemSettings = SMALL, **changes: Any) -> 
         "seed": 1,
         "decided_by": Validation(split.validation, mask_seen=True),
         "device": CPU,
-        "budget_s": 600.0,
+        "budget_s": NO_LIMIT_S,
         "checkpoint": None,
         "progress": lambda message: None,
     }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.next_item.chains import SMALL, ring_split
+from tests.training.next_item.chains import NO_LIMIT_S, SMALL, ring_split
 from training.next_item.sequences import Split, without_last
 from training.next_item.settings import NextItemSettings, SettingsError
 from training.next_item.trials import Trial, combinations, read_trials, run_trials
@@ -22,7 +22,7 @@ def split() -> Split:
 
 
 def run(log: Path, split: Split, candidates: list[NextItemSettings], told: list[str], **changes: Any) -> list[Trial]:
-    options: dict[str, Any] = {"device": torch.device("cpu"), "budget_s": 600.0, "held_out": False}
+    options: dict[str, Any] = {"device": torch.device("cpu"), "budget_s": NO_LIMIT_S, "held_out": False}
     return run_trials(log, [split], candidates, [0, 1], progress=told.append, **(options | changes))
 
 
@@ -50,7 +50,7 @@ def test_killed_trial_goes_on_from_its_last_pass(split: Split, tmp_path: Path) -
         if "member-1-fit: pass 2" in message:
             raise Killed
 
-    options: dict[str, Any] = {"device": torch.device("cpu"), "budget_s": 600.0, "held_out": False}
+    options: dict[str, Any] = {"device": torch.device("cpu"), "budget_s": NO_LIMIT_S, "held_out": False}
     with pytest.raises(Killed):
         run_trials(log, [split], [SHORT], [0], progress=killed, **options)
     assert read_trials(log) == []
