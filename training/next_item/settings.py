@@ -14,7 +14,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class NextItemSettings:
-    """Chosen on validation items of Amazon Beauty and Toys, and on validation sessions of Diginetica.
+    """Those of the neighbours are chosen on validation items of Amazon Beauty and Toys, the peak rate on Beauty's.
 
     Parameters
     ----------
