@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-VERSION = "next-item-1"
+VERSION = "next-item-2"
 """Of the defaults below: it changes whenever one of them does, and every report names it."""
 
 
@@ -68,7 +68,8 @@ class NextItemSettings:
     weights
         Weights of the neighbours that validation chooses from.
     precision
-        ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU and float32 elsewhere.
+        ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU and on a CPU that has instructions for it, float32
+        elsewhere.
     """
 
     width: int = 64
@@ -106,8 +107,8 @@ class NextItemSettings:
     damping: float = 10.0
     age_decay: float = 0.65
     least_count: float = 0.01
-    weights: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-    precision: str = "bfloat16"
+    weights: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         for name, least, most in _RANGES:

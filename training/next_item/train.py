@@ -232,6 +232,14 @@ def _averaged(model: SequenceModel, decay: float) -> AveragedModel:
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]  # torch
 
 
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 faster than float32; a CPU without instructions for it is far slower."""
+    if device.type == "cuda":
+        return True
+    capabilities = torch.cpu.get_capabilities()
+    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16"))
+
+
 class _Run:
     """Model, mean of weights and optimiser of one training."""
 
@@ -245,7 +253,7 @@ class _Run:
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=settings.peak_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.low = settings.precision == "bfloat16" or (settings.precision == "auto" and device.type == "cuda")
+        self.low = settings.precision == "bfloat16" or (settings.precision == "auto" and _has_bfloat16(device))
 
     @property
     def kept_model(self) -> SequenceModel:
