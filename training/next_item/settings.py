@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-VERSION = "next-item-2"
+VERSION = "next-item-3"
 """Of the defaults below: it changes whenever one of them does, and every report names it."""
 
 
@@ -96,7 +96,7 @@ class NextItemSettings:
     weight_decay: float = 0.01
     gradient_norm: float = 1.0
     averaging: float = 0.99
-    refit: bool = False
+    refit: bool = True
     validation_moments: int = 25_000
     neighbours: int = 200
     reach: int = 20
