@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,12 @@ class MemoryRegistryStore(RegistryStore):  # type: ignore[misc]  # Feast is not 
         return registry
 
     def update_registry_proto(self, registry_proto: Registry) -> None:
-        """Commit a copy."""
+        """Commit a copy, under an id of its own.
+
+        Feast keeps what it made of a registry by the message's address in memory and this id. A later registry may
+        stand at the address of one that is gone.
+        """
+        registry_proto.version_id = str(uuid.uuid4())
         self._registry = Registry()
         self._registry.CopyFrom(registry_proto)
 
