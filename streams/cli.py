@@ -21,6 +21,7 @@ import typer
 
 from deploy.local import Launcher, Status
 from streams import answers_cli, archive_cli, console, release_cli
+from streams.api import cli as api_cli
 from streams.command_line import SOURCES_HELP, AsJson, addressed_settings, stop_on_interrupt
 from streams.settings import Settings
 
@@ -64,23 +65,24 @@ def down() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show what runs here: servers, workers, models served and released. Exit code 1 when a server does not answer."""
-    from streams.run_files import running_workers
+    from streams.run_files import running_api, running_workers
 
     settings = Settings.from_environment()
     seen = Launcher(settings.home, console.say).status()
     workers = running_workers(settings.run)
+    api = running_api(settings.run)
     released = _released(settings, seen)
     if as_json:
         by_name = {server.name: server for server in seen.servers}
         document: dict[str, Any] = {name: server.address for name, server in by_name.items()}
-        document["api"] = None
+        document["api"] = api.address if api else None
         document["servers"] = seen.as_json()["servers"]
         document["workers"] = [msgspec.to_builtins(worker) for worker in workers]
         document["models"] = workers[0].models if workers else {}
         document["releases"] = released
         console.print_json(document)
     else:
-        console.print_status(seen, workers, released)
+        console.print_status(seen, workers, released, api)
     if not seen.all_answer:
         raise typer.Exit(1)
 
@@ -192,7 +194,7 @@ def _released(settings: Settings, seen: Status) -> dict[str, Any]:
     return found
 
 
-for verbs in (answers_cli, archive_cli, release_cli):
+for verbs in (answers_cli, api_cli, archive_cli, release_cli):
     verbs.register(app)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from streams.parity import ParityReport
     from streams.releasing import Released
     from streams.replay import Replayed
-    from streams.run_files import WorkerRun
+    from streams.run_files import ApiRun, WorkerRun
 
 stdout = Console()
 stderr = Console(stderr=True)
@@ -48,8 +48,10 @@ def print_json(document: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
 
 
-def print_status(seen: Status, workers: Sequence[WorkerRun], released: Mapping[str, Mapping[str, Any]]) -> None:
-    """Show servers, workers, and models served and released."""
+def print_status(
+    seen: Status, workers: Sequence[WorkerRun], released: Mapping[str, Mapping[str, Any]], api: ApiRun | None
+) -> None:
+    """Show servers, workers, the API, and models served and released."""
     table = Table("what", "state", "address", "process", "log or models", title=f"Lastclick in {seen.home}")
     for server in seen.servers:
         table.add_row(
@@ -68,6 +70,8 @@ def print_status(seen: Status, workers: Sequence[WorkerRun], released: Mapping[s
             table.add_row("", f"{name} refused", "", "", escape(why))
     if not workers:
         table.add_row("workers", "none", "", "", "start some with `lastclick worker`")
+    if api is not None:
+        table.add_row("API", "answering", f"http://{api.address}", str(api.pid), "")
     for name, each in released.items():
         if "error" in each:
             table.add_row(f"release of {name}", "cannot be read", "", "", escape(each["error"]))

@@ -6,11 +6,32 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 
 class SettingsError(ValueError):
     """A setting has a value that cannot work: names the variable, what was seen and what was expected."""
+
+
+def read_fields(kind: type[Any], prefix: str, source: Mapping[str, str]) -> dict[str, Any]:
+    """Values of a dataclass's fields that ``source`` names by prefix and field in capitals, in the fields' types.
+
+    Raises
+    ------
+    SettingsError
+        When a text is no value of its field's type.
+    """
+    types = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        name = f"{prefix}{field.name.upper()}"
+        if name in source:
+            try:
+                values[field.name] = types[field.name](source[name])
+            except ValueError as error:
+                expected = "a path" if types[field.name] is Path else f"a value of type {types[field.name].__name__}"
+                raise SettingsError(f"{name}: saw {source[name]!r}, expected {expected}") from error
+    return values
 
 
 @dataclass(frozen=True)
@@ -107,21 +128,8 @@ class Settings:
             Naming the variable, the value seen and what was expected.
         """
         source = os.environ if environment is None else environment
-        types = get_type_hints(cls)
-        values: dict[str, object] = {}
-        for field in fields(cls):
-            name = f"LASTCLICK_{field.name.upper()}"
-            if field.name in overrides:
-                values[field.name] = overrides[field.name]
-            elif name in source:
-                try:
-                    values[field.name] = types[field.name](source[name])
-                except ValueError as error:
-                    expected = (
-                        "a path" if types[field.name] is Path else f"a value of type {types[field.name].__name__}"
-                    )
-                    raise SettingsError(f"{name}: saw {source[name]!r}, expected {expected}") from error
-        settings = cls(**values)  # type: ignore[arg-type]  # the types were applied above
+        values = read_fields(cls, "LASTCLICK_", source) | overrides
+        settings = cls(**values)
         settings._check()
         return settings
 

@@ -1,0 +1,206 @@
+"""Rows of Cassandra for the event loop: ids in; lists and states out, or word at once that Cassandra is away.
+
+A read waits no longer than its deadline. After a few failures nobody asks for a second, so that an outage costs a
+request nothing and a store that comes back is not met by all of them together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from cassandra import ConsistencyLevel, DriverException
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, NoHostAvailable, Session
+from cassandra.query import tuple_factory
+
+from feature_repo.state import StateError, UserState, decode_state
+from streams.store import RecommendedItem
+
+log = logging.getLogger(__name__)
+
+FAILURES = 3
+"""Failures one after the other, after which nobody asks for a while."""
+
+PAUSE_S = 1.0
+ABANDONED_S = 5.0
+"""Seconds after which the driver gives a request up that nobody waits for any longer."""
+
+READ_LIST = """SELECT list_id, items, caused_by, event_at_ms, written_at_ms, model_version, experiment_arm
+    FROM {keyspace}.recommendations WHERE user_id = ? AND scene = ?"""
+READ_LIST_ID = "SELECT list_id FROM {keyspace}.recommendations WHERE user_id = ? AND scene = ?"
+READ_ITEM_LIST = "SELECT list_id, items, written_at_ms FROM {keyspace}.item_lists WHERE scene = ? AND key = ?"
+READ_STATE = "SELECT state, caused_by FROM {keyspace}.user_state WHERE user_id = ?"
+
+
+class StoreAway(Exception):
+    """Cassandra did not answer in time, or was not asked because it did not lately: says which."""
+
+
+class StoredList:
+    """A list as it is stored: what it holds is told by the columns of the same names; None where a list has none."""
+
+    __slots__ = (
+        "caused_by",
+        "event_at_ms",
+        "experiment_arm",
+        "items",
+        "list_id",
+        "model_version",
+        "written_at_ms",
+    )
+
+    def __init__(
+        self,
+        list_id: str,
+        items: Iterable[RecommendedItem],
+        written_at_ms: int | None = None,
+        caused_by: str | None = None,
+        event_at_ms: int | None = None,
+        model_version: str | None = None,
+        experiment_arm: str | None = None,
+    ) -> None:
+        self.list_id, self.items, self.written_at_ms = list_id, tuple(items), written_at_ms
+        self.caused_by, self.event_at_ms = caused_by, event_at_ms
+        self.model_version, self.experiment_arm = model_version, experiment_arm
+
+
+class StoredState:
+    """A user's state, and the event that was the last to renew their list."""
+
+    __slots__ = ("caused_by", "state")
+
+    def __init__(self, state: UserState, caused_by: str) -> None:
+        self.state, self.caused_by = state, caused_by
+
+
+class Rows(Protocol):
+    """What the API reads of Cassandra. Each raises `StoreAway` when that cannot be done in time."""
+
+    async def user_list(self, user_id: str, scene: str) -> StoredList | None:
+        """The user's list in a scene, if it was ever written."""
+
+    async def list_id(self, user_id: str, scene: str) -> str | None:
+        """Id of the user's list in a scene."""
+
+    async def item_list(self, scene: str, key: str) -> StoredList | None:
+        """A list that belongs to no user."""
+
+    async def state(self, user_id: str) -> StoredState | None:
+        """The user's state; None of a user of whom nothing is known."""
+
+
+class CassandraRows:
+    """`Rows` of a cluster; until `use` is called, it is away.
+
+    Parameters
+    ----------
+    deadline_s
+        Longest wait for a row, in seconds.
+    clock
+        Gives seconds, never backwards.
+    """
+
+    def __init__(self, deadline_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._deadline_s, self._clock = deadline_s, clock
+        self._session: Session | None = None
+        self._failures = 0
+        self._asked_again_at = 0.0
+        self._statements: dict[str, Any] = {}
+        self.failed: Callable[[], None] = lambda: None
+        """Called for each read that failed."""
+
+    def use(self, session: Session, keyspace: str) -> None:
+        """Read from this keyspace. Blocks while statements are prepared."""
+        for statement in (READ_LIST, READ_LIST_ID, READ_ITEM_LIST, READ_STATE):
+            prepared = session.prepare(statement.format(keyspace=keyspace))
+            # One replica is enough for a page, and answers when a quorum does not.
+            prepared.consistency_level = ConsistencyLevel.LOCAL_ONE
+            prepared.is_idempotent = True
+            self._statements[statement] = prepared
+        self._profile = session.execution_profile_clone_update(
+            # The driver's own rows are a class made anew for each answer.
+            EXEC_PROFILE_DEFAULT,
+            row_factory=tuple_factory,
+            request_timeout=ABANDONED_S,
+        )
+        self._session = session
+
+    @property
+    def available(self) -> bool:
+        """Whether the last reads were answered."""
+        return self._session is not None and self._failures < FAILURES
+
+    async def user_list(self, user_id: str, scene: str) -> StoredList | None:
+        """The user's list in a scene, if it was ever written."""
+        row = await self._row(READ_LIST, (user_id, scene))
+        if row is None or row[0] is None:
+            return None
+        list_id, items, caused_by, event_at_ms, written_at_ms, model_version, experiment_arm = row
+        return StoredList(list_id, items or (), written_at_ms, caused_by, event_at_ms, model_version, experiment_arm)
+
+    async def list_id(self, user_id: str, scene: str) -> str | None:
+        """Id of the user's list in a scene."""
+        row = await self._row(READ_LIST_ID, (user_id, scene))
+        return None if row is None else row[0]
+
+    async def item_list(self, scene: str, key: str) -> StoredList | None:
+        """A list that belongs to no user."""
+        row = await self._row(READ_ITEM_LIST, (scene, key))
+        return None if row is None or row[0] is None else StoredList(row[0], row[1] or (), row[2])
+
+    async def state(self, user_id: str) -> StoredState | None:
+        """The user's state; None of a user of whom nothing is known."""
+        row = await self._row(READ_STATE, (user_id,))
+        if row is None or row[0] is None:
+            return None
+        try:
+            return StoredState(decode_state(row[0]), row[1] or "")
+        except StateError as error:
+            raise StoreAway(f"the state of user {user_id!r} cannot be read: {error}") from error
+
+    async def _row(self, statement: str, values: tuple[str, ...]) -> Any:
+        """First row of the answer, or None."""
+        if self._session is None:
+            raise StoreAway("Cassandra has not answered since the API was started")
+        if self._clock() < self._asked_again_at:
+            raise StoreAway("Cassandra did not answer, and is asked again within a second")
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Any] = loop.create_future()
+
+        def settle(rows: Any, error: Exception | None) -> None:
+            if answered.done():
+                return  # nobody waits any longer
+            if error is None:
+                answered.set_result(rows)
+            else:
+                answered.set_exception(error)
+
+        try:
+            sent = self._session.execute_async(
+                self._statements[statement].bind(values), execution_profile=self._profile
+            )
+            # Called in the driver's thread.
+            sent.add_callbacks(
+                lambda rows: loop.call_soon_threadsafe(settle, rows, None),
+                lambda error: loop.call_soon_threadsafe(settle, None, error),
+            )
+            async with asyncio.timeout(self._deadline_s):
+                rows = await answered
+        except TimeoutError as error:
+            raise self._away(f"Cassandra did not answer within {self._deadline_s * 1000:.0f} ms") from error
+        except (DriverException, NoHostAvailable) as error:
+            raise self._away(f"Cassandra did not answer ({type(error).__name__})") from error
+        self._failures = 0
+        return rows[0] if rows else None
+
+    def _away(self, reason: str) -> StoreAway:
+        self._failures += 1
+        self.failed()
+        if self._failures >= FAILURES:
+            self._asked_again_at = self._clock() + PAUSE_S
+            if self._failures == FAILURES:
+                log.warning("%s; lists fall back until it does", reason)
+        return StoreAway(reason)

@@ -1,0 +1,238 @@
+"""The read API before real servers and workers: an event in over HTTP, the list that knows it read back over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.local.ports import choose_ports
+from feature_repo.cassandra_cluster import connect, split_addresses
+from feature_repo.events import Item
+from streams.api.rows import CassandraRows, StoreAway, StoredList
+from streams.run_files import running_api
+from streams.settings import Settings
+from tests.chaos.proxy import Proxy
+from tests.integration.api_process import ApiProcess
+from tests.integration.clients import Sender, Storefront, Tail, click, user
+from tests.integration.running import Workers
+from tests.streams.api.fakes import listed
+from tests.streams.api.rows_contract import check_rows
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+DEADLINE_MS = 2_000
+"""Longest wait for Cassandra: a busy machine is no reason to fall back here."""
+
+
+@pytest.fixture(scope="module")
+def proxy(settings: Settings) -> Iterator[Proxy]:
+    """What stands between the API and Cassandra."""
+    (host,), port = split_addresses([settings.cassandra])
+    if host != "127.0.0.1":
+        pytest.skip(f"the proxy stands before servers of this machine; Cassandra is at {host}")
+    proxy = Proxy(choose_ports({"proxy": 0})["proxy"], port or 0)
+    proxy.start()
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def api(settings: Settings, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    log = tmp_path_factory.mktemp("api") / "serve.log"
+    rules = {"read_deadline_ms": DEADLINE_MS, "collect_deadline_ms": 2_000}
+    process = ApiProcess(settings, log, cassandra=proxy.address, **rules)
+    try:
+        process.start()
+        yield process
+    finally:
+        process.stop()
+
+
+def test_posted_click_is_streamed_and_read_back_in_a_new_list(
+    workers: Workers, api: ApiProcess, stock: list[Item]
+) -> None:
+    ann, item_id = user("api-ann"), stock[0].item_id
+    before = api.home(ann)
+    assert before["served"]["source"] in ("popular", "catalogue")
+
+    with api.changes(ann) as seen:
+        posted = api.post("clicks", {"user_id": ann, "item_id": item_id})
+        assert posted.status_code == 202
+        (accepted,) = posted.json()["events"]
+        notice = wait_until(
+            lambda: [each for each in seen if each["caused_by"] == accepted["event_id"]], 60, "a notice"
+        )
+    page = api.home(ann, "?hydrate=true")
+
+    # Read at once after the notice, and it is there.
+    assert (page["list_id"], page["caused_by"]) == (notice[0]["list_id"], accepted["event_id"])
+    assert page["served"]["source"] == "user"
+    assert page["list_id"] != before["list_id"]
+    assert all(place["reason"].startswith("because you looked at") for place in page["items"])
+    assert page["items"][0]["item"]["in_stock"] is True
+
+    profile = api.get(f"/v1/users/{ann}/profile").json()
+    assert [event["item_id"] for event in profile["events"]] == [item_id]
+    assert profile["interests"]["categories"][0]["name"] == stock[0].category
+    assert api.get(f"/v1/users/{ann}/features").json()["features"]["clicks_24h"] == 1.0
+
+
+def test_unchanged_list_answers_304_and_pages_stay_with_their_list(
+    workers: Workers, api: ApiProcess, stock: list[Item]
+) -> None:
+    ben = user("api-ben")
+    first_click = api.post("clicks", {"user_id": ben, "item_id": stock[1].item_id}).json()["events"][0]["event_id"]
+    wait_until(lambda: api.home(ben)["caused_by"] == first_click, 60, "a first list")
+    answer = api.get(f"/v1/users/{ben}/lists/home?limit=4")
+    whole = [place["item_id"] for place in api.home(ben)["items"]]
+
+    assert (
+        api.get(f"/v1/users/{ben}/lists/home?limit=4", **{"If-None-Match": answer.headers["etag"]}).status_code == 304
+    )
+
+    second = api.post("clicks", {"user_id": ben, "item_id": stock[-1].item_id}).json()["events"][0]["event_id"]
+    wait_until(lambda: api.home(ben)["caused_by"] == second, 60, "a second list")
+    page, paged = answer.json(), []
+    while True:
+        paged += [place["item_id"] for place in page["items"]]
+        if page["next"] is None:
+            break
+        page = api.get(page["next"]).json()
+    assert paged == whole
+    changed = api.get(f"/v1/users/{ben}/lists/home?limit=4", **{"If-None-Match": answer.headers["etag"]})
+    assert (changed.status_code, changed.json()["caused_by"]) == (200, second)
+
+
+def test_event_posted_twice_counts_once(workers: Workers, api: ApiProcess, stock: list[Item]) -> None:
+    cat = user("api-cat")
+    events = [click(cat, stock[place].item_id) for place in (0, 0, 1)]
+    events[1]["event_id"] = events[0]["event_id"]
+    body = {"events": [{"topic": "clicks", "event": event} for event in events]}
+
+    answer = api.client.post("/v1/events:batch", json=body)
+
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 3)
+    wait_until(lambda: api.home(cat)["caused_by"] == events[2]["event_id"], 60, "a list that knows all three")
+    assert api.get(f"/v1/users/{cat}/profile").json()["behaviour"]["clicks"] == 2
+
+
+def test_dead_letter_is_shown_and_its_bytes_are_sent_again(
+    workers: Workers, api: ApiProcess, sender: Sender, tail: Any
+) -> None:
+    letters: Tail = tail("dead-letters")
+    dan, broken = user("api-dan").encode(), b'{"event_id": "half'
+    partition, offset = sender.send_bytes("clicks", dan, broken)
+
+    def shown(at: tuple[int, int]) -> Any:
+        found = api.get("/v1/dead-letters?limit=500").json()["letters"]
+        return [each for each in found if (each["original_partition"], each["original_offset"]) == at]
+
+    (letter,) = wait_until(lambda: shown((partition, offset)), 60, "a dead letter")
+    assert (letter["topic"], letter["field"], letter["value"]) == ("clicks", "value", broken.decode())
+    assert letter["reason"].startswith("value: saw")
+
+    place = {"partition": letter["partition"], "offset": letter["offset"]}
+    answer = api.client.post("/v1/dead-letters:replay", json={"letters": [place]})
+    assert answer.status_code == 202
+    (sent,) = answer.json()["letters"]
+    again = letters.first(lambda each: (each["partition"], each["offset"]) == (sent["partition"], sent["offset"]))
+    assert again["topic"] == "clicks"
+    operations = api.get("/v1/operations").json()
+    assert operations["dead_letters"]["count"] >= 2
+    assert {each["topic"] for each in operations["topics"]} >= {"clicks", "items", "dead-letters"}
+    assert len(operations["workers"]) == workers.count
+    nowhere = {"partition": letter["partition"], "offset": 10**12}
+    assert api.client.post("/v1/dead-letters:replay", json={"letters": [nowhere]}).status_code == 400
+
+
+def test_api_of_this_home_is_told_with_its_address(api: ApiProcess, settings: Settings) -> None:
+    run = running_api(settings.run)
+
+    assert run is not None
+    assert str(api.client.base_url) == f"http://{run.address}"
+
+
+def test_lists_outlive_cassandra(workers: Workers, api: ApiProcess, proxy: Proxy, stock: list[Item]) -> None:
+    eve = user("api-eve")
+    event_id = api.post("clicks", {"user_id": eve, "item_id": stock[2].item_id}).json()["events"][0]["event_id"]
+    wait_until(lambda: api.home(eve)["caused_by"] == event_id, 60, "a list")
+    own = api.home(eve)
+
+    proxy.refuse()
+    try:
+        away = wait_until(lambda: _fallen_back(api.home(eve)), 60, "a fallback")
+        stranger = api.home(user("api-stranger"))
+        assert [each["item_id"] for each in away["items"]] == [each["item_id"] for each in own["items"]]
+        assert away["served"]["source"] == "user"
+        assert "s ago" in away["served"]["reason"]
+        assert stranger["items"]
+        assert "Cassandra" in stranger["served"]["reason"]
+        assert api.get(f"/v1/users/{eve}/profile").status_code == 503
+        assert api.get("/ready").status_code == 503
+        assert api.get("/v1/items?query=a").status_code == 200
+        assert api.post("clicks", {"user_id": eve, "item_id": stock[3].item_id}).status_code == 202
+    finally:
+        proxy.accept()
+    wait_until(lambda: not _fallen_back(api.home(eve)), 60, "lists from Cassandra again")
+
+
+def test_reads_outlive_kafka_and_events_are_refused_until_it_is_back(
+    workers: Workers, api: ApiProcess, settings: Settings, stock: list[Item]
+) -> None:
+    broker = _listener(settings.kafka)
+    event = {"user_id": user("api-fay"), "item_id": stock[0].item_id, "event_id": user("api-fay-click")}
+
+    broker.send_signal(signal.SIGSTOP)
+    try:
+        refused = api.post("clicks", event)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert api.home(event["user_id"])["items"]
+        assert api.get("/v1/items?query=a").status_code == 200
+    finally:
+        broker.send_signal(signal.SIGCONT)
+    wait_until(lambda: api.post("clicks", event).status_code == 202, 60, "an accepted event")
+
+
+def test_rows_of_cassandra_keep_the_contract(storefront: Storefront, settings: Settings, workers: Workers) -> None:
+    gus = user("api-gus")
+    home = listed(f"{gus}-list", "a", "b", caused_by="e1")
+    popular = storefront.rows("SELECT list_id, items FROM {keyspace}.item_lists WHERE scene = 'popular' AND key = ''")
+    places = ", ".join(f"{{{{item_id: '{name}', score: {score}, reason: '{why}'}}}}" for name, score, why in home.items)
+    storefront.rows(
+        "INSERT INTO {keyspace}.recommendations (user_id, scene, list_id, items, caused_by, event_at_ms, "
+        f"written_at_ms, model_version, experiment_arm) VALUES (%s, 'home', %s, [{places}], %s, %s, %s, %s, %s)",
+        (gus, home.list_id, "e1", home.event_at_ms, home.written_at_ms, home.model_version, home.experiment_arm),
+    )
+    (host,), port = split_addresses([settings.cassandra])
+    session = connect([host], port or 0, login=None, request_timeout_s=30.0, protocol_version=4)
+    try:
+        rows = CassandraRows(deadline_s=30.0)
+        with pytest.raises(StoreAway, match="has not answered"):
+            asyncio.run(rows.item_list("popular", ""))
+        rows.use(session, settings.keyspace)
+
+        asyncio.run(check_rows(rows, gus, home, StoredList(popular[0].list_id, popular[0].items)))
+    finally:
+        session.cluster.shutdown()
+
+
+def _fallen_back(page: dict[str, Any]) -> dict[str, Any] | None:
+    return page if "Cassandra" in page["served"]["reason"] else None
+
+
+def _listener(address: str) -> psutil.Process:
+    """Process that listens on an address of this machine."""
+    host, _, port = address.rpartition(":")
+    if host != "127.0.0.1":
+        pytest.skip(f"a broker is stopped where it is a process of this machine; it is at {host}")
+    found = [
+        each.pid for each in psutil.net_connections("tcp") if each.laddr[1] == int(port) and each.status == "LISTEN"
+    ]
+    return psutil.Process(next(pid for pid in found if pid))

@@ -1,0 +1,98 @@
+"""Stand-ins for the API's stores: real classes, in memory, that pass `tests.streams.api.rows_contract` too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from feature_repo.events import Item
+from feature_repo.features import ItemAttributes
+from feature_repo.state import UserState
+from streams.api.rows import StoreAway, StoredList, StoredState
+from streams.api.search import TitleIndex
+from streams.api.shelf import Shelf
+from streams.catalogue import Catalogue
+from streams.store import RecommendedItem
+from tests.streams.fakes import FakeRecommender, stocked
+
+
+def listed(list_id: str, *item_ids: str, written_at_ms: int = 1_000, caused_by: str = "event-1") -> StoredList:
+    """A list of these items, the first with the best score."""
+    items = [RecommendedItem(item_id, 1.0 / (place + 1), f"reason {place}") for place, item_id in enumerate(item_ids)]
+    return StoredList(list_id, items, written_at_ms, caused_by, written_at_ms, "recommender-1", "default")
+
+
+class FakeRows:
+    """Tables in dictionaries; while ``away`` says why, nothing can be read."""
+
+    def __init__(self) -> None:
+        self.lists: dict[tuple[str, str], StoredList] = {}
+        self.item_lists: dict[tuple[str, str], StoredList] = {}
+        self.states: dict[str, StoredState] = {}
+        self.away = ""
+        self.reads = 0
+        self.failed: Callable[[], None] = lambda: None
+
+    @property
+    def available(self) -> bool:
+        return not self.away
+
+    def keep_state(self, user_id: str, state: UserState, caused_by: str = "event-1") -> None:
+        self.states[user_id] = StoredState(state, caused_by)
+
+    async def user_list(self, user_id: str, scene: str) -> StoredList | None:
+        self._read()
+        return self.lists.get((user_id, scene))
+
+    async def list_id(self, user_id: str, scene: str) -> str | None:
+        self._read()
+        found = self.lists.get((user_id, scene))
+        return None if found is None else found.list_id
+
+    async def item_list(self, scene: str, key: str) -> StoredList | None:
+        self._read()
+        return self.item_lists.get((scene, key))
+
+    async def state(self, user_id: str) -> StoredState | None:
+        self._read()
+        return self.states.get(user_id)
+
+    def _read(self) -> None:
+        self.reads += 1
+        if self.away:
+            raise StoreAway(self.away)
+
+
+class FakeShelf:
+    """A catalogue of these items, without a broker or a model."""
+
+    def __init__(self, *items: Item) -> None:
+        self.recommender = FakeRecommender()
+        self.catalogue: Catalogue = stocked(*items, recommender=self.recommender)
+        self.titles = TitleIndex()
+        self.titles.put(items)
+        self.newest = self.titles.newest(200, 2_000_000_000_000)
+        self.revision = 1
+        self.current = True
+        self.releases: dict[str, Any] = {}
+
+    def item(self, item_id: str) -> Item | None:
+        return self.catalogue.item(item_id)
+
+    def attributes(self, item_id: str) -> ItemAttributes | None:
+        return self.catalogue.attributes(item_id)
+
+    async def in_thread(self, call: Any) -> Any:
+        return call()
+
+    def put(self, *items: Item) -> None:
+        """Take in changed items."""
+        changed = stocked(*self.catalogue.items(), *items, recommender=self.recommender)
+        self.catalogue = changed
+        self.titles.put(items)
+        self.revision += 1
+
+
+def as_shelf(shelf: FakeShelf) -> Shelf:
+    """The fake where the shelf is asked for; it has all that routes use."""
+    return cast("Shelf", shelf)
