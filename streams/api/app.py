@@ -91,7 +91,7 @@ class Api:
                 *events.routes(self.collector, self.metrics),
                 *operations.routes(operations.Watch(self.gauges), DeadLetters(self.settings.kafka), self.collector),
                 *health.routes(checks, release, self.access, self.lists.user_scenes, self._models, self.metrics),
-                *openapi.routes(),
+                *openapi.routes(self.lists.user_scenes),
                 *site.routes(),
             ],
             guards=[self.access.guard],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -9,6 +10,7 @@ from litestar import Litestar, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from feature_repo.events import TOPICS
+from streams.api.fallback import ITEM_SCENES
 from streams.api.problems import MEDIA_TYPE, AnyRequest, ProblemDocument
 
 REFERENCE = "#/components/schemas/{name}"
@@ -18,6 +20,9 @@ DESCRIPTION = (
 )
 MAY_BE_LEFT_OUT = ("event_id", "occurred_at_ms")
 """Fields of an event that the collector makes when they are absent."""
+
+ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
+"""No id has a control character."""
 
 PROBLEMS = {
     "400": "The input breaks the contract; `errors` names the fields.",
@@ -32,20 +37,20 @@ PROBLEMS = {
 }
 
 
-def routes() -> list[HTTPRouteHandler]:
-    """Route of the document."""
+def routes(user_scenes: Sequence[str]) -> list[HTTPRouteHandler]:
+    """Route of the document; it names the scenes of users that are served."""
     made: list[bytes] = []
 
     @get("/openapi.json", include_in_schema=False)
     async def document(request: AnyRequest) -> Response[bytes]:
         if not made:
-            made.append(msgspec.json.encode(complete(request.app)))
+            made.append(msgspec.json.encode(complete(request.app, user_scenes)))
         return Response(made[0], media_type="application/json")
 
     return [document]
 
 
-def complete(app: Litestar) -> dict[str, Any]:
+def complete(app: Litestar, user_scenes: Sequence[str]) -> dict[str, Any]:
     """The document of an app's routes."""
     document: dict[str, Any] = app.openapi_schema.to_schema()
     components = document.setdefault("components", {})
@@ -64,6 +69,12 @@ def complete(app: Litestar) -> dict[str, Any]:
             elif path == "/v1/events:batch":
                 operation["requestBody"] = _json_body(many)
             _describe_lists(path, operation)
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "scene":
+                    scenes = user_scenes if "{user_id}" in path else ITEM_SCENES
+                    parameter["schema"]["enum"] = list(scenes)
+                elif parameter["in"] == "path":
+                    parameter["schema"]["pattern"] = ID_PATTERN
     return document
 
 

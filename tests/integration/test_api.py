@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -156,6 +159,23 @@ def test_api_of_this_home_is_told_with_its_address(api: ApiProcess, settings: Se
 
     assert run is not None
     assert str(api.client.base_url) == f"http://{run.address}"
+
+
+def test_requests_made_up_from_the_document_find_no_defect(workers: Workers, api: ApiProcess, tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("schemathesis")
+    words = ["--phases=fuzzing", "--max-examples=10", "--seed=7", "--exclude-path-regex=changes", "--no-color"]
+    checks = "not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance"
+
+    done = subprocess.run(
+        [command, "run", f"{api.client.base_url}/openapi.json", *words, f"--checks={checks}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "18 passed" in done.stdout
 
 
 def test_lists_outlive_cassandra(workers: Workers, api: ApiProcess, proxy: Proxy, stock: list[Item]) -> None:

@@ -13,11 +13,12 @@ import pytest
 from feature_repo.archive.view_files import view_path
 from feature_repo.events import Click
 from streams import cli
+from streams.api.keys import Keys
 from tests.feature_repo.archives import NOON_MS, Broker
 
 VERBS = (
     *("up", "down", "status", "demo", "replay", "worker", "recommend", "features", "parity", "train", "evaluate"),
-    *("archive", "archive-features", "gate", "release", "rollback", "retrain"),
+    *("archive", "archive-features", "gate", "release", "rollback", "retrain", "serve"),
 )
 
 
@@ -191,3 +192,26 @@ def test_bench_passes_its_words_on() -> None:
 
     assert ended.returncode == 2
     assert "saw speed, expected some of: freshness" in ended.stderr
+
+
+def test_new_api_key_is_printed_once_beside_a_line_that_opens_for_it(lastclick: Run, tmp_path: Path) -> None:
+    ended = lastclick("api-key", "new", "--scope", "read", "--scope", "write", "--name", "shop")
+    printed = dict(line.split(maxsplit=1) for line in ended.out.splitlines())
+    path = tmp_path / "keys"
+    path.write_text(printed["line"])
+
+    key = Keys(path).find(printed["key"])
+
+    assert ended.code == 0
+    assert key is not None
+    assert (key.name, key.allows("read"), key.allows("write"), key.allows("admin")) == ("shop", True, True, False)
+    assert printed["key"] not in printed["line"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--scope", "everything"), ("--name", "two words")])
+def test_api_key_of_unknown_scope_or_bad_name_is_wrong_usage(option: str, value: str, lastclick: Run) -> None:
+    words = {"--scope": "read", "--name": "shop"} | {option: value}
+    ended = lastclick("api-key", "new", *(word for pair in words.items() for word in pair))
+
+    assert ended.code == 2
+    assert value in ended.err

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import psutil
 
-from streams.run_files import WorkerRun, remove_worker, running_workers, write_worker
+from streams.run_files import (
+    ApiRun,
+    WorkerRun,
+    remove_api,
+    remove_worker,
+    running_api,
+    running_workers,
+    write_api,
+    write_worker,
+)
 from tests.waiting import wait_until
 
 
@@ -75,3 +84,25 @@ def test_worker_started_again_replaces_its_file(tmp_path: Path) -> None:
 
     assert [worker.pid for worker in running_workers(tmp_path)] == [os.getpid()]
     assert [path.name for path in tmp_path.iterdir()] == ["worker-0.json"]
+
+
+def test_api_that_runs_is_found_as_it_was_written_until_it_ends(tmp_path: Path) -> None:
+    assert running_api(tmp_path) is None
+    api = ApiRun("127.0.0.1:8800", os.getpid(), now_ms())
+
+    write_api(tmp_path / "run", api)
+    assert running_api(tmp_path / "run") == api
+    assert running_workers(tmp_path / "run") == []
+
+    remove_api(tmp_path / "run", api)
+    assert running_api(tmp_path / "run") is None
+
+
+def test_api_that_ends_leaves_the_file_of_one_started_since(tmp_path: Path) -> None:
+    first, second = ApiRun("127.0.0.1:8800", os.getpid(), now_ms()), ApiRun("127.0.0.1:8801", os.getpid(), now_ms() + 1)
+    write_api(tmp_path, first)
+    write_api(tmp_path, second)
+
+    remove_api(tmp_path, first)
+
+    assert running_api(tmp_path) == second

@@ -350,6 +350,9 @@ def test_document_describes_every_route_and_the_bodies_of_events(api: Client) ->
     posted = document["components"]["schemas"]["PostedEvent"]["oneOf"]
     assert {each["properties"]["topic"]["const"] for each in posted} == {"clicks", "carts", "reviews", "impressions"}
     assert "event_id" not in posted[0]["properties"]["event"]["required"]
-    answers = document["paths"]["/v1/users/{user_id}/lists/{scene}"]["get"]["responses"]
+    lists = document["paths"]["/v1/users/{user_id}/lists/{scene}"]["get"]
+    scenes = next(each["schema"]["enum"] for each in lists["parameters"] if each["name"] == "scene")
+    assert scenes == api.get("/v1/about").json()["scenes"]["users"]
+    answers = lists["responses"]
     assert {"200", "304", "400", "401", "404", "410", "429"} <= answers.keys()
     assert list(answers["410"]["content"]) == ["application/problem+json"]
