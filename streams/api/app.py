@@ -33,6 +33,7 @@ from streams.api.retrying import keep_trying
 from streams.api.rows import CassandraRows
 from streams.api.settings import ApiSettings
 from streams.api.shelf import Shelf
+from streams.api.stream_time import StreamTime
 from streams.runtime import online_config
 from streams.settings import Settings
 from streams.store import Store
@@ -60,6 +61,7 @@ class Api:
         self.metrics.items.set_function(lambda: len(shelf.catalogue))
         self.features = Features()
         self.collector = Collector(settings.kafka, api_settings.collect_deadline_ms / 1000)
+        self.stream_time = StreamTime(settings.kafka) if api_settings.event_time == "stream" else None
         self.notices = Notices(settings.kafka, self.rows, api_settings.streams_max)
         self.lists = Lists(
             self.rows, shelf, KeptLists(api_settings.kept_lists, api_settings.kept_s), self._user_scenes()
@@ -88,7 +90,7 @@ class Api:
                 *items.routes(self.shelf, self.features),
                 *users.routes(known, self.features, self.shelf),
                 *changes.routes(self.notices, self.metrics),
-                *events.routes(self.collector, self.metrics),
+                *events.routes(self.collector, self.metrics, self._stream_ms),
                 *operations.routes(operations.Watch(self.gauges), DeadLetters(self.settings.kafka), self.collector),
                 *health.routes(checks, release, self.access, self.lists.user_scenes, self._models, self.metrics),
                 *openapi.routes(self.lists.user_scenes),
@@ -119,6 +121,8 @@ class Api:
             "the collector": self.collector.run,
             "notices of lists": self.notices.run,
         }
+        if self.stream_time is not None:
+            endless["the stream's time"] = self.stream_time.run
         work = [asyncio.create_task(keep_trying(what, run), name=what) for what, run in endless.items()]
         try:
             yield
@@ -144,6 +148,9 @@ class Api:
     def _user_scenes(self) -> Mapping[str, UserScene]:
         """Scenes of users beside ``home``."""
         return {}
+
+    def _stream_ms(self) -> int | None:
+        return None if self.stream_time is None else self.stream_time.now_ms
 
     def _models(self) -> dict[str, str]:
         return {"recommender": self.shelf.recommender.version}

@@ -27,6 +27,9 @@ PAUSE_S = 1.0
 REQUEST_TIMEOUT_MS = 10_000
 """How long the client itself tries to deliver what it was given."""
 
+HEADERS = [("lastclick-from", b"api")]
+"""On every record that came this way, to tell it from those of other producers."""
+
 Topic = Literal["clicks", "carts", "reviews", "impressions"]
 
 
@@ -71,8 +74,10 @@ _named = msgspec.json.Decoder(_Named)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def make_ready(posted: Posted, now_ms: int) -> ReadyEvent:
+def make_ready(posted: Posted, now_ms: int, stream_ms: int | None = None) -> ReadyEvent:
     """Hold an event against the contract; an id and the time are put in where they were left out.
+
+    ``stream_ms`` is the time of a shop that is replayed: every event then happens at that time, whatever it says.
 
     Raises
     ------
@@ -82,9 +87,10 @@ def make_ready(posted: Posted, now_ms: int) -> ReadyEvent:
     value = bytes(posted.event)
     try:
         named = _named.decode(value)
-        if named.event_id is msgspec.UNSET or named.occurred_at_ms is msgspec.UNSET:
+        if stream_ms is not None or named.event_id is msgspec.UNSET or named.occurred_at_ms is msgspec.UNSET:
             made = {"event_id": uuid.uuid4().hex, "occurred_at_ms": now_ms}
-            value = msgspec.json.encode({**made, **_fields.decode(value)})
+            moved = {} if stream_ms is None else {"occurred_at_ms": stream_ms}
+            value = msgspec.json.encode({**made, **_fields.decode(value), **moved})
             named = _named.decode(value)
         key = named.user_id.encode()
     except (ValueError, RecursionError):
@@ -164,7 +170,8 @@ class Collector:
         sent: list[asyncio.Future[Any]] = []
         try:
             async with asyncio.timeout_at(deadline):
-                sent.extend([await producer.send(topic, value, key=key) for topic, key, value in records])
+                for topic, key, value in records:
+                    sent.append(await producer.send(topic, value, key=key, headers=HEADERS))
                 # Not cancelled by the deadline: the client may still be at them.
                 done = await asyncio.gather(*(asyncio.shield(each) for each in sent))
         except (TimeoutError, aiokafka.errors.KafkaError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -40,11 +40,13 @@ _posted = msgspec.json.Decoder(Posted)
 _batch = msgspec.json.Decoder(PostedBatch)
 
 
-def routes(collector: Collector, metrics: ApiMetrics) -> list[HTTPRouteHandler]:
-    """Routes that take events."""
+def routes(
+    collector: Collector, metrics: ApiMetrics, stream_ms: Callable[[], int | None] = lambda: None
+) -> list[HTTPRouteHandler]:
+    """Routes that take events; ``stream_ms`` gives the time of a shop that is replayed, None for our own."""
 
     async def accept(posted: Sequence[Posted], places: Sequence[str]) -> Response[Any]:
-        ready = _ready(posted, places, metrics)
+        ready = _ready(posted, places, metrics, stream_ms())
         try:
             standing = await collector.append([(each.topic, each.key, each.value) for each in ready])
         except BrokerAway as error:
@@ -74,13 +76,15 @@ def routes(collector: Collector, metrics: ApiMetrics) -> list[HTTPRouteHandler]:
     return [post_event, post_events]
 
 
-def _ready(posted: Sequence[Posted], places: Sequence[str], metrics: ApiMetrics) -> list[ReadyEvent]:
+def _ready(
+    posted: Sequence[Posted], places: Sequence[str], metrics: ApiMetrics, stream_ms: int | None
+) -> list[ReadyEvent]:
     now_ms = time.time_ns() // 1_000_000
     ready: list[ReadyEvent] = []
     errors: list[FieldError] = []
     for each, place in zip(posted, places, strict=True):
         try:
-            ready.append(make_ready(each, now_ms))
+            ready.append(make_ready(each, now_ms, stream_ms))
         except DecodeError as error:
             metrics.events.labels(each.topic, "invalid").inc()
             errors.append(field_error(error, place))

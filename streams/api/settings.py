@@ -30,6 +30,10 @@ class ApiSettings:
     burst: int = 4_000
     """Requests that one key may make at once, after a pause."""
 
+    event_time: str = "clock"
+    """When a posted event happened: ``clock``, when it says; ``stream``, at the newest event's time, for a page beside
+    a replayed or simulated shop, in which it is another day."""
+
     read_deadline_ms: float = 50.0
     """Milliseconds that a list is waited for in Cassandra, before the answer falls back."""
 
@@ -70,6 +74,7 @@ class ApiSettings:
     def _check(self) -> None:
         rules = [
             ("rate", self.rate >= 0, "at least 0 requests per second"),
+            ("event_time", self.event_time in ("clock", "stream"), "clock or stream"),
             ("burst", self.burst >= 1, "at least 1"),
             ("read_deadline_ms", self.read_deadline_ms > 0, "more than 0 ms"),
             ("collect_deadline_ms", self.collect_deadline_ms > 0, "more than 0 ms"),

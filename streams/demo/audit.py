@@ -66,7 +66,7 @@ def stored_checks(settings: Settings, sent: Sent, items: Items, sentiments: dict
         with open_feature_store(online_config(settings), store.session) as online:
             served = dict(zip(kept, online.read_users(kept), strict=True))
         return [
-            checks.counted_once(sent.total, sum(map(partial(_stored_events, store), _parts(shoppers)))),
+            checks.counted_once(sent.shoppers.total(), sum(map(partial(_stored_events, store), _parts(shoppers)))),
             checks.everybody_has_a_list(len(lists), [user_id for user_id, found in lists.items() if found is None]),
             checks.nothing_owned_is_listed(len(owners), wrong),
             checks.features_agree(

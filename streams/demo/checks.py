@@ -123,6 +123,11 @@ def no_crash(restarts: int) -> Check:
     return Check("workers that crashed", "0", str(restarts), restarts == 0)
 
 
+def page_answered(answers: bool, address: str) -> Check:
+    """The shop's page, and the read API behind it, answer."""
+    return Check("the shop's page", "answers", f"{'answers' if answers else 'no answer'} on {address}", answers)
+
+
 def _some(culprits: Collection[str]) -> str:
     named = sorted(culprits)[:NAMED]
     return ", ".join(named) + (" ..." if len(culprits) > NAMED else "")

@@ -56,6 +56,8 @@ class Frame:
     restarts: int
     kafka: str
     cassandra: str
+    page: str
+    """Address of the shop's page."""
     followed: Followed
     title: Callable[[str], str]
     """Title of an item_id."""

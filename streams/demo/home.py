@@ -70,11 +70,11 @@ def clear(folder: Path, launcher: Launcher, say: Callable[[str], None]) -> None:
 
 
 def leftovers(folder: Path) -> list[psutil.Process]:
-    """Workers of a demo in this folder that still run, ready or not."""
+    """Workers, and a read API, of a demo in this folder that still run, ready or not."""
     found = []
     for process in psutil.process_iter(["uids", "cmdline"]):
         uids, command = process.info["uids"], process.info["cmdline"] or []
-        if uids is None or uids.real != os.getuid() or "streams.worker" not in command:
+        if uids is None or uids.real != os.getuid() or not ("streams.worker" in command or "serve" in command):
             continue
         try:
             if process.environ().get("LASTCLICK_HOME") == str(folder):

@@ -9,13 +9,15 @@ from contextlib import ExitStack
 
 from streams.demo.audit import Items, stored_checks
 from streams.demo.broken import BrokenSender, broken_events
-from streams.demo.checks import Check, balance, broken_refused, lag_drained, no_crash, sentiment_learned
+from streams.demo.checks import Check, balance, broken_refused, lag_drained, no_crash, page_answered, sentiment_learned
 from streams.demo.frame import Followed, Frame, WorkerLine
 from streams.demo.interrupts import Interrupts
+from streams.demo.page import ShopPage
 from streams.demo.readings import Meter
 from streams.demo.sending import Sending
 from streams.demo.shop import DemoShop
 from streams.demo.story import Story
+from streams.demo.visits import Visits, read_visits
 from streams.demo.watch import OutputWatch
 from streams.lag import GroupLag
 from streams.settings import Settings
@@ -40,6 +42,8 @@ class LivePart:
         Of the demo's workers.
     shop, supervisor
         Whose events go to whose workers.
+    page
+        The shop's page.
     rate
         Events per second.
     seconds
@@ -55,12 +59,19 @@ class LivePart:
         settings: Settings,
         shop: DemoShop,
         supervisor: Supervisor,
+        page: ShopPage,
         rate: float,
         seconds: float | None,
         prefix: str,
         stack: ExitStack,
     ) -> None:
-        self._settings, self._shop, self._supervisor, self._seconds = settings, shop, supervisor, seconds
+        self._settings, self._shop, self._supervisor, self._page, self._seconds = (
+            settings,
+            shop,
+            supervisor,
+            page,
+            seconds,
+        )
         self._items = list(shop.items())
         self._titles = {item.item_id: item.title for item in self._items}
         self._story = Story()
@@ -153,19 +164,27 @@ class LivePart:
 
     def checks(self) -> list[Check]:
         """Hold what came of the run against what was sent; call after `drain`."""
+        # Asked first: what follows takes a while, in which the page stays open.
+        answers = self._page.answers()
+        visits = read_visits(self._settings) if self._page.posted() else Visits()
         sent, seen, broken = self._shop.sent, self._watch.seen, self._broken.sent
         labels = {event_id: sentiment.label for event_id, sentiment in seen.sentiments.items()}
         return [
             lag_drained(self._lag, self._drained_s),
-            balance(sent.total + len(broken), self._meter.now.events - self._before, self._supervisor.restarts),
+            balance(
+                sent.total + len(broken) + len(visits.places),
+                self._meter.now.events - self._before,
+                self._supervisor.restarts,
+            ),
             broken_refused(
                 {place: event.field for place, event in broken.items()},
-                {place: letter.field for place, letter in seen.dead_letters.items()},
+                {place: letter.field for place, letter in seen.dead_letters.items() if place not in visits.places},
                 [event.what for event in broken.values()],
             ),
-            *stored_checks(self._settings, sent, Items(self._items), seen.sentiments),
+            *stored_checks(self._settings, sent.without(visits.shoppers), Items(self._items), seen.sentiments),
             sentiment_learned(sent.moods, labels),
             no_crash(self._supervisor.restarts),
+            page_answered(answers, self._page.address),
         ]
 
     def frame(self, doing: str, notes: tuple[str, ...] = ()) -> Frame:
@@ -194,6 +213,7 @@ class LivePart:
             restarts=self._supervisor.restarts,
             kafka=self._settings.kafka,
             cassandra=self._settings.cassandra,
+            page=self._page.address,
             followed=Followed(user_id, tuple(steps), tuple(propensities)),
             title=lambda item_id: self._titles.get(item_id, item_id),
             notes=notes,

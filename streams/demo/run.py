@@ -23,6 +23,7 @@ from streams.demo.display import display
 from streams.demo.home import DemoError, clear, held
 from streams.demo.interrupts import Interrupted, Interrupts
 from streams.demo.models import trained
+from streams.demo.page import ShopPage
 from streams.demo.shop import DemoShop
 from streams.demo.voice import Voice
 from streams.settings import Settings
@@ -122,17 +123,22 @@ def _run(
             _wait_ready(supervisor, workers, interrupts, voice.say)
 
         voice.step("The shop opens")
+        page = ShopPage(ours)
+        stack.callback(page.close)
         with voice.working("simulating the shop's first days"):
             while opening.is_alive():
                 interrupts.wait(0.05)
         from streams.demo.live import LivePart
         from streams.demo.summary import summary, verdict
 
-        live = LivePart(ours, shop, supervisor, rate, seconds, prefix, stack)
+        live = LivePart(ours, shop, supervisor, page, rate, seconds, prefix, stack)
         if given:
             live.settle(interrupts, voice.say)
         with voice.working("sending the catalogue"):
             live.send_catalogue(interrupts, voice.say)
+        with voice.working("opening the shop's page"):
+            page.wait_ready(interrupts)
+        voice.say(f"shop in the browser: {page.address}")
         interrupted = _live(live, interrupts, voice)
         voice.step("Summary")
         with voice.working("reading back what is stored"):

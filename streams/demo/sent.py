@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from feature_repo.events import Cart, Event, Review
@@ -44,6 +45,16 @@ class Sent:
             self.kept[event.user_id].append(event)
         elif len(self.kept) < KEPT_SHOPPERS and self.shoppers[event.user_id] == 1:
             self.kept[event.user_id] = [event]
+
+    def without(self, shoppers: Collection[str]) -> Sent:
+        """The same books without these shoppers, for whom somebody else has acted too."""
+        return Sent(
+            self.events,
+            Counter({user_id: count for user_id, count in self.shoppers.items() if user_id not in shoppers}),
+            self.bought,
+            self.moods,
+            {user_id: events for user_id, events in self.kept.items() if user_id not in shoppers},
+        )
 
     def owned(self, user_id: str) -> set[str]:
         """Items that the shopper bought and did not send back."""

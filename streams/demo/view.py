@@ -47,9 +47,11 @@ def _header(frame: Frame) -> Table:
         ),
         Text(f"{frame.doing}  {_clock(frame.elapsed_s)}{until}  Ctrl-C ends it", style="bold"),
     )
-    note = frame.notes[-1] if frame.notes else ""
+    note = (
+        Text(frame.notes[-1], style="red") if frame.notes else Text.assemble("in the browser: ", (frame.page, "cyan"))
+    )
     shop = f"shop time {shop_time(frame.shop_ms)} UTC" if frame.shop_ms else ""
-    table.add_row(Text(note, style="red"), Text(shop, style="dim"))
+    table.add_row(note, Text(shop, style="dim"))
     return table
 
 

@@ -99,3 +99,8 @@ def test_few_reviews_are_not_measured() -> None:
 def test_crash_fails() -> None:
     assert checks.no_crash(0).ok
     assert not checks.no_crash(1).ok
+
+
+def test_page_that_does_not_answer_fails() -> None:
+    assert checks.page_answered(True, "http://shop").ok
+    assert not checks.page_answered(False, "http://shop").ok

@@ -66,6 +66,7 @@ def frame(followed: Followed, overall: Histogram = FRESH, notes: tuple[str, ...]
         restarts=0,
         kafka="127.0.0.1:9092",
         cassandra="127.0.0.1:9042",
+        page="http://127.0.0.1:8800/shop",
         followed=followed,
         title=lambda item_id: TITLES.get(item_id, item_id),
         notes=notes,

@@ -40,6 +40,12 @@ def test_id_and_time_are_made_where_they_are_left_out() -> None:
     assert (value["event_id"], value["occurred_at_ms"]) == (first.event_id, NOW_MS)
 
 
+def test_event_of_a_replayed_shop_happens_at_its_time() -> None:
+    made = make_ready(posted("clicks", **CLICK), NOW_MS, stream_ms=NOW_MS - 86_400_000)
+
+    assert json.loads(made.value) == {**CLICK, "occurred_at_ms": NOW_MS - 86_400_000}
+
+
 def test_given_id_stays_when_only_the_time_is_made() -> None:
     made = ready("clicks", user_id="ann", item_id="lamp", event_id="mine")
 
