@@ -27,6 +27,7 @@ from tests.benchmarks.report import Report, markdown, write_report
 
 NAMES = ("freshness", "saturation", "backfill", "scoring", "memory", "start", "catalogue", "online-store", "reads")
 LONG = ("soak", "swaps")
+"""Run only by name: one is long, the other changes what is released."""
 
 
 def main(arguments: list[str]) -> int:
