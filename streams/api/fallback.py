@@ -83,7 +83,7 @@ class Lists:
         """The user's list in one of `user_scenes`, or what stands in for it."""
         owner = _owner_scene(scene, wanted), user_id
         try:
-            stored = await self._user_scenes[scene](user_id, wanted)
+            stored = _filled(await self._user_scenes[scene](user_id, wanted))
         except StoreAway as away:
             last = self._kept.last(owner)
             if last is not None:
@@ -99,7 +99,7 @@ class Lists:
         """A list that belongs to no user, or what stands in for it: popular in all, then the newest."""
         owner = scene, key
         try:
-            stored = await self._rows.item_list(scene, key)
+            stored = _filled(await self._rows.item_list(scene, key))
         except StoreAway as away:
             last = self._kept.last(owner)
             if last is not None:
@@ -114,7 +114,7 @@ class Lists:
     async def related(self, item_id: str, kind: str) -> ServedList:
         """Items that go with an item; an empty list when nothing is known of it."""
         try:
-            stored = await self._rows.item_list(kind, item_id)
+            stored = _filled(await self._rows.item_list(kind, item_id))
         except StoreAway as away:
             last = self._kept.last((kind, item_id))
             if last is None:
@@ -151,7 +151,7 @@ class Lists:
         """What is popular in the category of the page, or in the one that the user likes best."""
         try:
             category = wanted.category or await self._favourite(user_id)
-            stored = await self._rows.item_list(POPULAR_SCENE, category) if category else None
+            stored = _filled(await self._rows.item_list(POPULAR_SCENE, category)) if category else None
         except StoreAway:
             return None  # what stands in next says so
         if stored is None:
@@ -167,7 +167,7 @@ class Lists:
 
     async def _popular(self, reason: str) -> ServedList:
         try:
-            stored = await self._rows.item_list(*EVERYBODYS)
+            stored = _filled(await self._rows.item_list(*EVERYBODYS))
         except StoreAway as away:
             last = self._kept.last(EVERYBODYS)
             if last is None:
@@ -184,6 +184,11 @@ class Lists:
         stored = StoredList(name, items)
         self._kept.put(NEWEST, stored)
         return ServedList(stored, Served("catalogue", f"{reason}; these are the newest items"))
+
+
+def _filled(stored: StoredList | None) -> StoredList | None:
+    """A list without items is none: a worker writes such when it knows no item yet, or none may be shown."""
+    return stored if stored is not None and stored.items else None
 
 
 def _owner_scene(scene: str, wanted: Wanted) -> str:

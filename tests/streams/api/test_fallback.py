@@ -72,6 +72,16 @@ def test_user_without_a_list_gets_what_is_popular_in_their_favourite_category() 
     assert "popular in lamps" in served.served.reason
 
 
+def test_list_without_items_is_no_list() -> None:
+    shop = Shop()
+    shop.rows.lists["ann", "home"] = listed("list-1")
+    shop.rows.item_lists["popular", ""] = listed("popular-1")
+
+    for served in (shop.home(), shop.shared("popular"), shop.shared("trending")):
+        assert ids(served) == ["new", "old"]
+        assert served.served.source == "catalogue"
+
+
 def test_category_of_the_page_is_the_segment_of_a_stranger() -> None:
     shop = Shop()
     shop.rows.item_lists["popular", "chairs"] = listed("chairs-1", "c")
