@@ -13,9 +13,10 @@ from scorer.bundle import TrainedOn
 from training.dataset import DAY_MS, Dataset
 from training.export import export
 from training.prepare import open_dataset, text_encoder, text_vectors
+from training.reporting import Progress
 from training.settings import Settings
 from training.targets import find_occasions
-from training.train import Progress, train
+from training.train import train
 
 HELD_OUT_DAYS = {"shop": 7.0, "online-retail": 28.0, "taobao": 2.0, "sequences": 1.0}
 """Days at a log's end that training leaves to the gates, and that `evaluate` measures on; 7 for other logs."""

@@ -9,7 +9,7 @@ known, the model stays as it was).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +26,7 @@ from training.export import export
 from training.logistic import logistic
 from training.metrics import calibration_error
 from training.ranking import Scorer, ranking_task
+from training.reporting import Progress
 from training.settings import Settings
 from training.targets import Occasions, find_occasions
 from training.train import train
@@ -34,8 +35,6 @@ from training.windows import newest_before
 LEARNED = "learned"
 RECENT_DAYS = 7.0
 MOST_MOMENTS = 4000
-
-Progress = Callable[[str], None]
 
 
 class RankingRow(msgspec.Struct, frozen=True):

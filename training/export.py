@@ -24,6 +24,7 @@ from scorer.sessions import open_session
 from training.dataset import Dataset
 from training.model_card import ModelCard, window_of
 from training.train import Trained
+from training.warm_start import WEIGHTS
 from training.windows import newest_before
 
 NAME = "recommender"
@@ -95,6 +96,8 @@ def export(
             learned=trained.learned[known],
             projection=trained.projection,
         )
+        trunk = {name: weight.numpy() for name, weight in trained.model.trunk.state_dict().items()}
+        np.savez(folder / WEIGHTS, **trunk)
         save_golden(folder, inputs.feed(), expected)
         origin = trained_on or TrainedOn()
         _card(dataset, origin, licence).write(folder, metrics)

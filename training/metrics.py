@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
 
 
 def top_rows(scores: NDArray[np.float32], length: int) -> NDArray[np.int64]:
@@ -75,3 +76,35 @@ def reliability(
 def calibration_error(probabilities: NDArray[np.float32], happened: NDArray[np.bool_], bins: int = 10) -> float:
     """Expected calibration error: mean distance of forecast and frequency over the bins of `reliability`, by share."""
     return sum(abs(bin_.forecast - bin_.frequency) * bin_.share for bin_ in reliability(probabilities, happened, bins))
+
+
+class PrecisionRecallPoint(msgspec.Struct, frozen=True):
+    """Of the forecasts of at least `threshold`: the share in which it happened, and their share of all that did."""
+
+    threshold: float
+    precision: float
+    recall: float
+
+
+def precision_recall(
+    probabilities: NDArray[np.float32], happened: NDArray[np.bool_], points: int = 100
+) -> list[PrecisionRecallPoint]:
+    """Give precision and recall by threshold, from recall 1 down; none where it never happened.
+
+    Parameters
+    ----------
+    probabilities
+        Forecasts, [N].
+    happened
+        Whether it did, [N].
+    points
+        Most points; they are spread evenly over the ranks of the thresholds.
+    """
+    if not happened.any():
+        return []
+    precision, recall, thresholds = precision_recall_curve(happened, probabilities)
+    places = np.unique(np.linspace(0, len(thresholds) - 1, points).astype(np.int64))
+    return [
+        PrecisionRecallPoint(float(thresholds[place]), float(precision[place]), float(recall[place]))
+        for place in places
+    ]

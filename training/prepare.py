@@ -18,8 +18,8 @@ from scorer.bundle import BundleError, latest_bundle
 from scorer.item_text import item_text
 from scorer.text_encoder import TextEncoder
 from training.dataset import MAX_EXAMPLES, Dataset, read_dataset
+from training.reporting import Progress
 from training.text_encoder import build
-from training.train import Progress
 
 
 def open_dataset(

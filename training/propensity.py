@@ -10,8 +10,7 @@ validation part of a thousand examples was further off than the head itself
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from training.dataset import Dataset, Examples
 from training.model import Trunk
 from training.propensity_head import PropensityHead
 from training.propensity_parts import Parts
+from training.reporting import LOSS, VALIDATION, Pass, Progress, Record, unrecorded
 from training.windows import newest_before
 
 _BATCH = 256
@@ -33,6 +33,24 @@ _RATE = 3e-3
 _DECAY = 0.3
 _FEWEST = 20  # of either label: below it a head would fit noise
 _EPOCHS_UNTESTED = 10  # where the validation part is too small to say when to stop
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """What fitting a head gave.
+
+    Parameters
+    ----------
+    figures
+        AUC and average precision on the validation part, of the head that had not seen it; empty where that part, or
+        the training part, is too small.
+    forecast, bought
+        That head's forecasts of the validation part float32 [V], and what was bought, bool [V]; V is 0 there.
+    """
+
+    figures: dict[str, float] = field(default_factory=dict)
+    forecast: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    bought: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
 
 def hidden_of(
@@ -57,8 +75,9 @@ def fit_head(
     examples: Examples,
     parts: Parts,
     seed: int,
-    progress: Callable[[str], None] = lambda message: None,
-) -> dict[str, float]:
+    progress: Progress = lambda message: None,
+    record: Record = unrecorded,
+) -> FittedHead:
     """Fit the head in place.
 
     Parameters
@@ -75,27 +94,28 @@ def fit_head(
         Of the batches.
     progress
         Is told a line.
+    record
+        Is given every pass that is validated, as ``propensity``.
 
     Returns
     -------
-    dict
-        AUC and average precision on the validation part, of the head that had not seen it. Empty where either part
-        has fewer than 20 examples of a label: the head then learns for ten epochs on both, and where both together
-        have fewer it answers the base rate.
+    FittedHead
+        Without figures where either part has fewer than 20 examples of a label: the head then learns for ten passes
+        on both, and where both together have fewer it answers the base rate.
     """
     chosen = parts.training | parts.validation
     if _rarer(examples.bought[chosen]) < _FEWEST:
         head.answer(float(examples.bought[chosen].mean()) if chosen.any() else 0.0)
         head.eval()
-        return {}
+        return FittedHead()
     if any(_rarer(examples.bought[part]) < _FEWEST for part in (parts.training, parts.validation)):
         progress(f"propensity  {_EPOCHS_UNTESTED} epochs; too few examples to validate on")
         _fit(head, _Rows.of(hidden, examples, chosen), seed, _EPOCHS_UNTESTED)
         head.eval()
-        return {}
+        return FittedHead()
     untrained = copy.deepcopy(head.state_dict())
     validation = _Rows.of(hidden, examples, parts.validation)
-    best = _fit(head, _Rows.of(hidden, examples, parts.training), seed, _EPOCHS, validation)
+    best = _fit(head, _Rows.of(hidden, examples, parts.training), seed, _EPOCHS, validation, record)
     if not best.epochs:
         raise ArithmeticError("propensity: no epoch gave a finite cross-entropy on validation, expected a number")
     progress(f"propensity  {best.epochs} epochs, cross-entropy on validation {best.error:.4f}")
@@ -103,10 +123,11 @@ def fit_head(
     _fit(head, _Rows.of(hidden, examples, chosen), seed, best.epochs)
     head.eval()
     happened = examples.bought[parts.validation]
-    return {
+    figures = {
         "auc": float(roc_auc_score(happened, best.logits)),
         "average_precision": float(average_precision_score(happened, best.logits)),
     }
+    return FittedHead(figures, (1.0 / (1.0 + np.exp(-best.logits))).astype(np.float32), happened)
 
 
 @dataclass(frozen=True)
@@ -136,7 +157,14 @@ class _Best:
 _NONE = _Best(0, float("inf"), np.zeros(0, dtype=np.float32))
 
 
-def _fit(head: PropensityHead, rows: _Rows, seed: int, epochs: int, validation: _Rows | None = None) -> _Best:
+def _fit(
+    head: PropensityHead,
+    rows: _Rows,
+    seed: int,
+    epochs: int,
+    validation: _Rows | None = None,
+    record: Record = unrecorded,
+) -> _Best:
     """Train on `rows` for `epochs`; with a validation part, until it gets no better."""
     torch.manual_seed(seed)
     head.cut(rows.features.numpy())
@@ -144,6 +172,7 @@ def _fit(head: PropensityHead, rows: _Rows, seed: int, epochs: int, validation: 
     best = _NONE
     for epoch in range(1, epochs + 1):
         head.train()
+        losses = []
         for batch in torch.split(torch.randperm(len(rows.bought)), _BATCH):
             logits = head.logits(rows.hidden[batch], rows.features[batch])  # [B, M]: every member learns for itself
             labels = rows.bought[batch].unsqueeze(-1).expand_as(logits)
@@ -151,12 +180,15 @@ def _fit(head: PropensityHead, rows: _Rows, seed: int, epochs: int, validation: 
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
+            losses.append(loss.detach())
         if validation is None:
             continue
         head.eval()
         with torch.no_grad():
             found = head(validation.hidden, validation.features)
             error = float(functional.binary_cross_entropy_with_logits(found, validation.bought))
+        figures = {LOSS: float(torch.stack(losses).mean()), VALIDATION + "cross_entropy": error}
+        record(Pass("propensity", epoch, figures))
         if error < best.error:
             best = _Best(epoch, error, found.numpy())
         elif epoch - best.epochs >= _PATIENCE:

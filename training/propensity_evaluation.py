@@ -28,9 +28,10 @@ from training.propensity import fit_head
 from training.propensity_head import PropensityHead
 from training.propensity_parts import Parts, parts_of, validation_start_ms
 from training.propensity_report import LEARNED, LIGHTGBM, Difference, Figures, PropensityReport, Slice
+from training.reporting import Progress
 from training.settings import Settings
 from training.targets import find_occasions
-from training.train import Progress, train
+from training.train import train
 from training.windows import newest_before
 
 FEWEST = 50

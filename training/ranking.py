@@ -68,9 +68,20 @@ class Task:
 
     def measure(self, scorer: Scorer) -> Figures:
         """Measure the lists that `scorer` makes at these moments."""
+        hits, gains = self.each(scorer)
+        return Figures(float(hits.mean()), float(gains.mean()), len(gains))
+
+    def each(self, scorer: Scorer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Measure the list at each moment: hits, 0 or 1, and NDCG, float64 [Q] each."""
         lists = self.lists(scorer)
         targets = [self.occasions.targets_of(int(occasion)) for occasion in self.moments]
-        return Figures(float(hit_rate(lists, targets).mean()), float(ndcg(lists, targets).mean()), len(targets))
+        return hit_rate(lists, targets), ndcg(lists, targets)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Count the entries of the history at each moment: int64 [Q]."""
+        starts = self.dataset.interactions.starts[self.occasions.user[self.moments]]
+        found: NDArray[np.int64] = self.occasions.end[self.moments] - starts
+        return found
 
     def _excluded(self, occasion: int) -> NDArray[np.int64]:
         """Give the rows of what was bought, of what is looked at, and of the unknown item."""

@@ -20,7 +20,7 @@ from typing import Literal
 from scorer.bundle import BundleError, latest_bundle, read_manifest
 from training.chain import Log
 from training.dataset import Dataset
-from training.train import Progress
+from training.reporting import Progress
 
 SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 

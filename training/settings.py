@@ -25,6 +25,8 @@ class Settings:
         Learning rate after `warmup` steps, falling to none along a cosine.
     last_rate
         Learning rate that the pass over the whole span starts with.
+    warm_rate
+        Peak of the learning rate where training starts from a champion's weights.
     weight_decay, gradient_norm
         Of AdamW, and where gradients are clipped.
     half_life_days
@@ -50,6 +52,7 @@ class Settings:
     peak_rate: float = 5e-3
     warmup: int = 100
     last_rate: float = 5e-4
+    warm_rate: float = 1e-3
     weight_decay: float = 0.01
     gradient_norm: float = 1.0
     half_life_days: float = 20.0

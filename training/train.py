@@ -7,10 +7,12 @@ fits the head on the trunk's output.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,16 +21,46 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.baselines import popularity
+from training.checkpoints import load_checkpoint, save_checkpoint
 from training.dataset import DAY_MS, DataError, Dataset
 from training.model import BLOCKED, ItemVectors, ModelSize, ServedModel, as_user_vector
-from training.propensity import fit_head, hidden_of
+from training.propensity import FittedHead, fit_head, hidden_of
 from training.propensity_parts import parts_of, validation_start_ms
 from training.ranking import Figures, Scorer, ranking_task
+from training.reporting import LOSS, VALIDATION, Pass, Progress, Record, pass_line, unrecorded
 from training.settings import Settings
 from training.targets import Occasions, draw_targets
+from training.warm_start import WarmStart
 from training.windows import batches_of, gather, newest_before, training_spans
 
-Progress = Callable[[str], None]
+FEWEST_AFTER_START = 200
+"""Validation moments after the training of what a training starts from, without which it starts from nothing."""
+
+_FORMAT = 1  # of a checkpoint's state
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Lists of ten at Q moments.
+
+    Parameters
+    ----------
+    lengths
+        Entries of the history read, int64 [Q].
+    hits, gains
+        Hit, 0 or 1, and NDCG, float64 [Q].
+    """
+
+    lengths: NDArray[np.int64]
+    hits: NDArray[np.float64]
+    gains: NDArray[np.float64]
+
+    @property
+    def figures(self) -> Figures:
+        """Means; worse than any where there is no list."""
+        if not len(self.gains):
+            return Figures(-1.0, -1.0, 0)
+        return Figures(float(self.hits.mean()), float(self.gains.mean()), len(self.gains))
 
 
 @dataclass(frozen=True)
@@ -51,6 +83,10 @@ class Trained:
         Sizes of the model.
     metrics
         Validation figures by name.
+    lists
+        Lists of the validation part, before the last pass took it in.
+    head
+        How the head was fitted.
     """
 
     model: ServedModel
@@ -60,6 +96,8 @@ class Trained:
     known: NDArray[np.bool_]
     size: ModelSize
     metrics: dict[str, float]
+    lists: Lists
+    head: FittedHead
 
 
 def train(
@@ -70,6 +108,9 @@ def train(
     until_ms: int,
     settings: Settings,
     progress: Progress,
+    record: Record = unrecorded,
+    checkpoint: Path | None = None,
+    start: WarmStart | None = None,
 ) -> Trained:
     """Train on what happened before `until_ms`.
 
@@ -84,48 +125,97 @@ def train(
     settings
         How to train.
     progress
-        Is told a line an epoch.
+        Is told a line a pass.
+    record
+        Is given every pass, as ``recommender`` or ``propensity``; those that the checkpoint holds, too.
+    checkpoint
+        File to resume from, and to write after each pass.
+    start
+        Weights to start from, checked to fit (`WarmStart.check`). What their training has seen cannot validate: where
+        too little comes after it, training starts from nothing, and says so.
 
     Raises
     ------
     DataError
         When the log is too short to train and to validate on.
+    CheckpointError
+        When the checkpoint is of another training.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
     split_ms = until_ms - int((until_ms - dataset.first_ms) * settings.validation_share)
+    start, split_ms = _validated_after(start, occasions, split_ms, until_ms, progress)
     validation = ranking_task(
         dataset, occasions, split_ms, until_ms, limit=settings.validation_moments, seed=settings.seed
     )
     run = _Run(dataset, occasions, text_vectors, popularity(dataset, split_ms), settings)
-    best, best_epoch, kept = Figures(-1.0, -1.0, 0), 0, run.weights()
-    epoch, epochs = 0, settings.epochs
-    started = time.monotonic()
+    best, best_epoch, kept = _nothing(), 0, run.weights()
+    epoch, epochs, spent_s = 0, settings.epochs, 0.0
+    curve: list[dict[str, float]] = []
+
+    def measured(loss: float | None) -> dict[str, float]:
+        """Validate, keep the weights where they are the best, and give the figures of the pass."""
+        nonlocal best, best_epoch, kept
+        hits, gains = validation.each(torch_scorer(run.model, run.items, dataset, occasions))
+        if gains.mean() > best.figures.ndcg:
+            best = Lists(validation.lengths(), hits, gains)
+            best_epoch, kept = epoch, run.weights()
+        figures = {VALIDATION + "hr_10": float(hits.mean()), VALIDATION + "ndcg_10": float(gains.mean())}
+        return figures if loss is None else {LOSS: loss} | figures
+
+    identity = _identity(dataset, settings, until_ms, start)
+    stored = load_checkpoint(checkpoint, identity)
+    if stored:
+        run.restore(stored["run"])
+        epoch, epochs, spent_s, curve = stored["epoch"], stored["epochs"], stored["spent_s"], stored["curve"]
+        best_epoch, kept = stored["best_epoch"], stored["kept"]
+        best = Lists(*(part.numpy() for part in stored["best"]))
+        progress(f"goes on after pass {epoch} of {checkpoint}")
+    elif start is not None:
+        taken = start.put(run.model.trunk, run.items, dataset.table.item_ids)
+        progress(f"starts from {start.version}: {taken[0]} weights of the trunk, {taken[1]:,} items")
+        curve.append(measured(None))
+    first = 0 if start is not None else 1
+    for number, figures in enumerate(curve, start=first):
+        record(Pass("recommender", number, figures))
+    started = time.monotonic() - spent_s
     while epoch < epochs and epoch - best_epoch < settings.patience:
-        loss = run.epoch(split_ms, settings.peak_rate, epoch / epochs, (epoch + 1) / epochs)
+        rate = settings.peak_rate if start is None else settings.warm_rate
+        loss = run.epoch(epoch, split_ms, rate, epoch / epochs, (epoch + 1) / epochs)
         epoch += 1
-        figures = validation.measure(torch_scorer(run.model, run.items, dataset, occasions))
-        if figures.ndcg > best.ndcg:
-            best, best_epoch, kept = figures, epoch, run.weights()
+        curve.append(measured(loss))
         spent_s = time.monotonic() - started
         # The last pass takes about one epoch more.
         epochs = min(epochs, max(epoch, int(settings.budget_s / (spent_s / epoch)) - 1))
-        progress(
-            f"epoch {epoch}/{epochs}  loss {loss:.3f}  validation HR@10 {figures.hit_rate:.4f} NDCG@10 "
-            f"{figures.ndcg:.4f}  {spent_s:.0f} s, at most {spent_s / epoch * (epochs - epoch + 1):.0f} s left"
+        save_checkpoint(
+            checkpoint,
+            identity,
+            {
+                "run": run.state(),
+                "epoch": epoch,
+                "epochs": epochs,
+                "spent_s": spent_s,
+                "best_epoch": best_epoch,
+                "best": [torch.from_numpy(part) for part in (best.lengths, best.hits, best.gains)],
+                "kept": kept,
+                "curve": curve,
+            },
         )
-    run.restore(kept)
+        made = Pass("recommender", epoch, curve[-1])
+        progress(pass_line(made, epochs, spent_s, left=epochs - epoch + 1))
+        record(made)
+    run.take(kept)
     run.know(popularity(dataset, until_ms))
-    loss = run.epoch(until_ms, settings.last_rate, 0.0, 1.0)
-    progress(f"pass over the whole span  loss {loss:.3f}  {time.monotonic() - started:.0f} s")
+    loss = run.epoch(epoch, until_ms, settings.last_rate, 0.0, 1.0)
+    progress(f"pass over the whole span  loss {loss:.4f}  {time.monotonic() - started:.0f} s")
     model, items = run.model.cpu().eval(), run.items.cpu().eval()
     with torch.no_grad():
         vectors = items()
     hidden = hidden_of(model.trunk, vectors, dataset, settings.max_length)
     validation_ms = validation_start_ms(dataset.first_ms, until_ms, settings.validation_share)
     parts = parts_of(dataset.examples, validation_ms, until_ms, dataset.last_ms)
-    propensity = fit_head(model.head, hidden, dataset.examples, parts, settings.seed, progress)
-    progress(f"propensity  {'  '.join(f'{name} {value:.4f}' for name, value in propensity.items())}")
+    head = fit_head(model.head, hidden, dataset.examples, parts, settings.seed, progress, record)
+    progress(f"propensity  {'  '.join(f'{name} {value:.4f}' for name, value in head.figures.items())}")
     known = items.known[:, 0].bool()
     return Trained(
         model=model,
@@ -135,11 +225,49 @@ def train(
         known=known.numpy(),
         size=run.size,
         metrics={
-            "validation_hit_rate_10": round(best.hit_rate, 4),
-            "validation_ndcg_10": round(best.ndcg, 4),
-            **{f"validation_{name}": round(value, 4) for name, value in propensity.items()},
+            "validation_hit_rate_10": round(best.figures.hit_rate, 4),
+            "validation_ndcg_10": round(best.figures.ndcg, 4),
+            **{f"validation_{name}": round(value, 4) for name, value in head.figures.items()},
         },
+        lists=best,
+        head=head,
     )
+
+
+def _nothing() -> Lists:
+    none = np.zeros(0)
+    return Lists(none.astype(np.int64), none, none)
+
+
+def _validated_after(
+    start: WarmStart | None, occasions: Occasions, split_ms: int, until_ms: int, progress: Progress
+) -> tuple[WarmStart | None, int]:
+    """Move the validation part behind what the start's training has seen, or do without the start."""
+    if start is None or start.until_ms <= split_ms:
+        return start, split_ms
+    moments = int(((occasions.target_ms >= start.until_ms) & (occasions.target_ms < until_ms)).sum())
+    if moments >= FEWEST_AFTER_START:
+        return start, start.until_ms
+    progress(
+        f"trains from nothing: saw {moments} validation moments after the training of {start.version}, expected at "
+        f"least {FEWEST_AFTER_START}"
+    )
+    return None, split_ms
+
+
+def _identity(dataset: Dataset, settings: Settings, until_ms: int, start: WarmStart | None) -> dict[str, Any]:
+    """Name a training, for its checkpoint: the time that it may take, and its threads, are no part of it."""
+    log = dataset.interactions
+    content = hashlib.sha256()
+    for array in (log.starts, log.rows, log.ms, log.action):
+        content.update(np.ascontiguousarray(array).tobytes())
+    return {
+        "format": _FORMAT,
+        "settings": repr(replace(settings, budget_s=0.0, threads=0)),
+        "log": content.hexdigest(),
+        "until_ms": until_ms,
+        "start": start.version if start else "",
+    }
 
 
 def torch_scorer(model: ServedModel, items: ItemVectors, dataset: Dataset, occasions: Occasions) -> Scorer:
@@ -179,7 +307,6 @@ class _Run:
         torch.manual_seed(settings.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dataset, self.occasions, self.settings = dataset, occasions, settings
-        self.random = np.random.default_rng(settings.seed)
         self.size = ModelSize(
             text_width=text_vectors.shape[1],
             features=dataset.examples.features.shape[1],
@@ -196,22 +323,27 @@ class _Run:
         self.optimiser = torch.optim.AdamW(self.parameters, lr=settings.peak_rate, weight_decay=settings.weight_decay)
         self.steps = 0
 
-    def epoch(self, until_ms: int, peak_rate: float, progress_from: float, progress_to: float) -> float:
-        """Pass over all targets before `until_ms`; the rate follows the cosine's given part. Gives the mean loss."""
+    def epoch(self, number: int, until_ms: int, peak_rate: float, progress_from: float, progress_to: float) -> float:
+        """Pass over all targets before `until_ms`; the rate follows the cosine's given part. Gives the mean loss.
+
+        A pass draws from the seed and its own `number`, so that a training that was killed can repeat it.
+        """
         settings, interactions = self.settings, self.dataset.interactions
+        random = np.random.default_rng([settings.seed, number])
+        torch.manual_seed(int(random.integers(2**31)))
         self.items.train()
         self.model.train()
-        spans = training_spans(interactions, until_ms, settings.max_length, self.random)
-        batches = batches_of(spans, settings.entries, self.random)
+        spans = training_spans(interactions, until_ms, settings.max_length, random)
+        batches = batches_of(spans, settings.entries, random)
         losses = []
-        for number, (start, end) in enumerate(batches):
-            share = progress_from + (progress_to - progress_from) * number / len(batches)
+        for place, (start, end) in enumerate(batches):
+            share = progress_from + (progress_to - progress_from) * place / len(batches)
             warm = min(1.0, (self.steps + 1) / settings.warmup)
             for group in self.optimiser.param_groups:
                 group["lr"] = peak_rate * warm * 0.5 * (1.0 + math.cos(math.pi * share))
             windows = gather(interactions, start, end)
             rows, age_ms = draw_targets(
-                windows.place, interactions, self.occasions, until_ms, settings.together, self.random
+                windows.place, interactions, self.occasions, until_ms, settings.together, random
             )
             targets = torch.from_numpy(rows).to(self.device)  # [B, L]
             weights = torch.from_numpy(0.5 ** (age_ms / (settings.half_life_days * DAY_MS))).float()
@@ -220,7 +352,8 @@ class _Run:
             if not chosen.any():
                 continue
             vectors = self.items()  # [R, D]
-            hidden = self.model.trunk.all_places(vectors, windows)[chosen]  # [N, W]
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                hidden = self.model.trunk.all_places(vectors, windows)[chosen].float()  # [N, W]
             # Items without a learned part take no share of the softmax: training would only push them down.
             logits = as_user_vector(hidden) @ vectors.T + torch.where(known, 0.0, BLOCKED)  # [N, R]
             weight = weights.to(self.device)[chosen]
@@ -245,7 +378,17 @@ class _Run:
             for module in (self.items, self.model)
         ]
 
-    def restore(self, weights: list[dict[str, Tensor]]) -> None:
+    def take(self, weights: list[dict[str, Tensor]]) -> None:
         """Take back weights from `weights`."""
         for module, kept in zip((self.items, self.model), weights, strict=True):
             module.load_state_dict(kept)
+
+    def state(self) -> dict[str, Any]:
+        """Give all that changes from pass to pass."""
+        return {"weights": self.weights(), "optimiser": self.optimiser.state_dict(), "steps": self.steps}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.take(state["weights"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps = state["steps"]

@@ -106,7 +106,7 @@ def test_training_stops_within_its_budget(fitted: Planted) -> None:
         settings=type(SMALL)(**{**vars(SMALL), "budget_s": 0.01}),
         progress=lines.append,
     )
-    assert sum(line.startswith("epoch") for line in lines) == 1
+    assert sum(line.startswith("pass ") and "/" in line.split("  ")[0] for line in lines) == 1
 
 
 def test_log_without_a_past_is_refused(fitted: Planted) -> None:

@@ -32,7 +32,7 @@ def step_examples(seed: int = 0) -> tuple[Examples, Parts, NDArray[np.float32]]:
 def fitted(examples: Examples, parts: Parts, hidden: NDArray[np.float32]) -> tuple[PropensityHead, dict[str, float]]:
     torch.manual_seed(1)
     head = PropensityHead(hidden.shape[1], examples.features.shape[1])
-    return head, fit_head(head, hidden, examples, parts, seed=0)
+    return head, fit_head(head, hidden, examples, parts, seed=0).figures
 
 
 def forecast(head: PropensityHead, hidden: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from training.gates.limits import RECOMMENDER, GateError, Limits, within
 from training.gates.lists import HeldOut
 from training.model_card import window_of
 from training.prepare import text_vectors
-from training.train import Progress
+from training.reporting import Progress
 
 PARITY = "parity_largest_difference"
 USERS, ITEMS, ROUNDS = 64, 12_000, 20

@@ -23,7 +23,7 @@ from training.next_item.figures import list_figures, ranks, session_figures
 from training.next_item.mixture import train_mixture
 from training.next_item.sequences import Split
 from training.next_item.settings import VERSION, NextItemSettings
-from training.next_item.train import Progress
+from training.reporting import Progress
 
 INTERACTIONS = (1, 4, 6, 10, 20)
 """Least interactions of each slice of the users; the last has no end."""

@@ -17,7 +17,8 @@ from training.next_item.model import Ensemble
 from training.next_item.neighbours import Neighbours, find_neighbours
 from training.next_item.sequences import Sequences, Split
 from training.next_item.settings import NextItemSettings
-from training.next_item.train import DECIDES, Fitted, Passes, Progress, Validation, fit
+from training.next_item.train import DECIDES, Fitted, Passes, Validation, fit
+from training.reporting import Progress, Record, unrecorded
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def train_mixture(
     budget_s: float,
     folder: Path | None,
     progress: Progress,
+    record: Record = unrecorded,
 ) -> Trained:
     """Train on a split; see `training.next_item.train.fit` for parameters and errors not named here.
 
@@ -95,6 +97,8 @@ def train_mixture(
     ----------
     folder
         For checkpoints.
+    record
+        Is given every pass of every member; a refit's too.
     """
     moments = split.validation.drawn(settings.validation_moments, seed=0)
     share_s = budget_s / (settings.members * (2 if settings.refit else 1))
@@ -111,6 +115,8 @@ def train_mixture(
             budget_s=share_s,
             checkpoint=folder / f"{name}.pt" if folder else None,
             progress=lambda message: progress(f"{name}: {message}"),
+            record=record,
+            part=name,
         )
 
     validation = Validation(moments, split.mask_seen)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,20 +19,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.next_item.checkpoints import load_checkpoint, save_checkpoint
+from training.checkpoints import load_checkpoint, save_checkpoint
 from training.next_item.figures import DivergedError, Scorer, list_figures, ranks
 from training.next_item.loss import contrast_loss, softmax_loss
 from training.next_item.model import SequenceModel
 from training.next_item.sequences import Moments, Sequences, gathered
 from training.next_item.settings import NextItemSettings
+from training.reporting import LOSS, VALIDATION, Pass, Progress, Record, pass_line, unrecorded
 from training.windows import batches_of
-
-Progress = Callable[[str], None]
 
 DECIDES = "ndcg_10"
 """The figure of validation that decides."""
 
 _TELL_EVERY_S = 20.0
+_FORMAT = 2  # of a checkpoint's state
 
 
 class NoPairsError(ValueError):
@@ -89,6 +88,8 @@ def fit(
     budget_s: float,
     checkpoint: Path | None,
     progress: Progress,
+    record: Record = unrecorded,
+    part: str = "sequences",
 ) -> Fitted:
     """Train one model.
 
@@ -112,6 +113,8 @@ def fit(
         File to resume from, and to write after each pass.
     progress
         Is told a line a pass.
+    record, part
+        Is given every pass, under the name `part`; those that the checkpoint holds, too.
 
     Raises
     ------
@@ -129,15 +132,18 @@ def fit(
     run = _Run(training, items, settings, seed, device)
     epoch, spent_s, best_epoch, best, kept = 0, 0.0, 0, {DECIDES: -1.0}, run.weights()
     planned, stop = settings.epochs, settings.epochs
+    curve: list[dict[str, float]] = []
     if isinstance(decided_by, Passes):
         planned, stop = decided_by.planned, decided_by.made
-    identity = {"settings": repr(settings), "seed": seed, "items": items, "passes": stop}
+    identity = {"format": _FORMAT, "settings": repr(settings), "seed": seed, "items": items, "passes": stop}
     identity["sequences"] = hashlib.sha256(training.rows.tobytes() + training.starts.tobytes()).hexdigest()
     stored = load_checkpoint(checkpoint, identity)
     if stored:
         run.restore(stored["run"])
         epoch, spent_s, planned, stop = stored["epoch"], stored["spent_s"], stored["planned"], stored["stop"]
-        best_epoch, best, kept = stored["best_epoch"], stored["best"], stored["kept"]
+        best_epoch, best, kept, curve = stored["best_epoch"], stored["best"], stored["kept"], stored["curve"]
+        for number, figures in enumerate(curve, start=1):
+            record(Pass(part, number, figures))
         progress(f"goes on after pass {epoch} of {checkpoint}")
         if isinstance(decided_by, Validation):
             planned = stop = _within_budget(epoch, stop, spent_s, budget_s)
@@ -145,12 +151,12 @@ def fit(
     while epoch < stop and epoch - best_epoch < settings.patience:
         loss = run.epoch(epoch, planned, progress)
         epoch += 1
-        told = f"pass {epoch}/{stop}  loss {loss:.3f}"
+        made = Pass(part, epoch, {LOSS: loss})
         if isinstance(decided_by, Validation):
             scorer = model_scorer(run.kept_model, settings.max_length)
             moments = decided_by.moments
             figures = list_figures(ranks(moments, scorer, mask_seen=decided_by.mask_seen))
-            told += f"  validation HR@10 {figures['hr_10']:.4f} NDCG@10 {figures['ndcg_10']:.4f}"
+            made.figures.update({VALIDATION + name: figures[name] for name in ("hr_10", "ndcg_10")})
             if figures[DECIDES] > best[DECIDES]:
                 best, best_epoch, kept = figures, epoch, run.weights()
         else:
@@ -158,6 +164,7 @@ def fit(
         spent_s = time.monotonic() - started
         if isinstance(decided_by, Validation):
             planned = stop = _within_budget(epoch, stop, spent_s, budget_s)
+        curve.append(made.figures)
         save_checkpoint(
             checkpoint,
             identity,
@@ -170,9 +177,11 @@ def fit(
                 "best_epoch": best_epoch,
                 "best": best,
                 "kept": kept,
+                "curve": curve,
             },
         )
-        progress(f"{told}  {spent_s:.0f} s, at most {spent_s / epoch * (stop - epoch):.0f} s left")
+        progress(pass_line(made, stop, spent_s))
+        record(made)
     model = SequenceModel(settings, items)
     model.load_state_dict(kept)
     return Fitted(model.eval(), Passes(best_epoch, planned), best, spent_s)

@@ -28,7 +28,7 @@ from training.next_item.figures import list_figures, ranks
 from training.next_item.mixture import train_mixture
 from training.next_item.sequences import Split, split_sessions, split_users, without_last
 from training.next_item.settings import NextItemSettings, SettingsError
-from training.next_item.train import Progress
+from training.reporting import Progress
 
 _READ: dict[str, Callable[[str], Any]] = {
     "int": int,

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.training.next_item.chains import ITEMS, NO_LIMIT_S, SMALL, ring_split, sequences
+from training.checkpoints import CheckpointError
 from training.next_item import floors
-from training.next_item.checkpoints import CheckpointError
 from training.next_item.figures import list_figures, ranks
 from training.next_item.sequences import Split
 from training.next_item.settings import NextItemSettings
