@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scorer.bundle import TrainedOn
+from scorer.bundle import BundleError, TrainedOn
+from scorer.text_encoder import TextEncoder
 from training.dataset import DAY_MS, Dataset
 from training.export import export
 from training.prepare import open_dataset, text_encoder, text_vectors
-from training.reporting import Progress
+from training.reporting import Progress, Record, unrecorded
 from training.settings import Settings
 from training.targets import find_occasions
-from training.train import train
+from training.train import Trained, train
+from training.warm_start import WarmStart, WarmStartError, read_warm_start
 
 HELD_OUT_DAYS = {"shop": 7.0, "online-retail": 28.0, "taobao": 2.0, "sequences": 1.0}
 """Days at a log's end that training leaves to the gates, and that `evaluate` measures on; 7 for other logs."""
@@ -55,8 +57,43 @@ class Log:
         return dataset.last_ms + 1 - int(days * DAY_MS)
 
 
-def train_recommender(models: Path, log: Log, dataset: Dataset, settings: Settings, progress: Progress) -> Path:
-    """Train on what `log` does not hold out of `dataset`, and publish the bundle; returns its folder.
+@dataclass(frozen=True)
+class Made:
+    """A recommender that was trained, and the folder of its published bundle."""
+
+    trained: Trained
+    path: Path
+
+
+def train_recommender(
+    models: Path,
+    log: Log,
+    dataset: Dataset,
+    settings: Settings,
+    progress: Progress,
+    *,
+    record: Record = unrecorded,
+    checkpoint: Path | None = None,
+    champion: Path | None = None,
+) -> Made:
+    """Train on what `log` does not hold out of `dataset`, and publish the bundle.
+
+    Parameters
+    ----------
+    models
+        Folder of all bundles.
+    log, dataset
+        What to train on.
+    settings
+        How to train.
+    progress
+        Is told lines for people.
+    record
+        Is given every pass.
+    checkpoint
+        File to resume from, and to write after each pass; None for none.
+    champion
+        Folder of a recommender to start from, where its weights fit; else training starts from nothing, and says why.
 
     Raises
     ------
@@ -75,9 +112,12 @@ def train_recommender(models: Path, log: Log, dataset: Dataset, settings: Settin
         until_ms=until_ms,
         settings=settings,
         progress=progress,
+        record=record,
+        checkpoint=checkpoint,
+        start=_start(champion, encoder, settings, progress),
     )
     licence = LICENCES.get(log.source, log.source)
-    return export(
+    path = export(
         trained,
         dataset,
         models,
@@ -92,3 +132,16 @@ def train_recommender(models: Path, log: Log, dataset: Dataset, settings: Settin
         ),
         licence=licence,
     )
+    return Made(trained, path)
+
+
+def _start(champion: Path | None, encoder: TextEncoder, settings: Settings, progress: Progress) -> WarmStart | None:
+    if champion is None:
+        return None
+    try:
+        start = read_warm_start(champion)
+        start.check(encoder.weights_sha256, (encoder.dim, settings.width + 1))
+    except (BundleError, WarmStartError) as error:
+        progress(f"trains from nothing: {error}")
+        return None
+    return start

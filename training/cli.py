@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +52,13 @@ HoldOutDays = Annotated[
 ]
 BudgetS = Annotated[float, typer.Option("--budget-s", min=1, help="Seconds of wall-clock time for training.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads of torch; 0 leaves its own choice.")]
+TensorBoard = Annotated[Path | None, typer.Option(help="Folder to write TensorBoard's scalars into, pass by pass.")]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE.html", help="Also write what was found as one HTML file.")
+]
+Checkpoints = Annotated[
+    Path | None, typer.Option(help="Folder written after each pass; a run that was killed goes on from it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 train_app = typer.Typer(help="Train models and publish their bundles.", no_args_is_help=True)
@@ -93,14 +101,20 @@ def train_recommender(
     hold_out_days: HoldOutDays = None,
     budget_s: BudgetS = 90.0,
     threads: Threads = 1,
+    checkpoints: Checkpoints = None,
+    tensorboard: TensorBoard = None,
+    report: ReportFile = None,
 ) -> None:
-    """Train the recommender on a log: lists and propensity. Publishes a bundle; `lastclick release` has it served."""
-    require_training()
+    """Train the recommender on a log: lists and propensity. Publishes a bundle; `lastclick release` has it served.
+
+    With --report the gates are tried, without a champion, and shown beside the training.
+    """
+    require_training(*needed(tensorboard, report))
     from feature_repo.sources import source_options
     from training.chain import Log
 
     options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
-    _say_path(_train_recommender(Log(source, path, options, hold_out_days), budget_s, threads))
+    _train_recommender(Log(source, path, options, hold_out_days), budget_s, threads, checkpoints, tensorboard, report)
 
 
 @train_app.command("text-encoder")
@@ -120,18 +134,38 @@ def train_sentiment(
     weights: Annotated[
         Path | None, typer.Option(help="File of fine-tuned weights: written with --data, else read.")
     ] = None,
+    checkpoints: Checkpoints = None,
+    tensorboard: TensorBoard = None,
+    report: ReportFile = None,
 ) -> None:
     """Make the sentiment model from the weights that are shipped, or fine-tune it anew. Publishes a bundle.
 
-    Fine-tuning runs on a GPU where PyTorch finds one, else on the CPU.
+    Fine-tuning runs on a GPU where PyTorch finds one, else on the CPU. With --report the gates are tried, without a
+    champion, on texts held out of --data or on the simulated shop's.
     """
-    require_training()
-    from training.sentiment import SHIPPED_WEIGHTS, build, train
+    require_training(*needed(tensorboard, report))
+    from training.reporting import Curves, recording
+    from training.sentiment import SHIPPED_WEIGHTS, TrainSettings, build, train
 
+    curves = Curves()
     if data is not None:
         weights = weights or models_dir() / "sentiment-weights.npz"
-        train(data, weights, progress=say)
-    _say_path(build(models_dir(), weights or SHIPPED_WEIGHTS))
+        checkpoint = checkpoints / "sentiment.pt" if checkpoints else None
+        with recording(
+            curves, name="sentiment", settings=asdict(TrainSettings()), tensorboard=tensorboard, progress=say
+        ) as record:
+            train(data, weights, progress=say, record=record, checkpoint=checkpoint)
+    weights = weights or SHIPPED_WEIGHTS
+    path = build(models_dir(), weights)
+    _say_path(path)
+    if report is not None:
+        from training.gates.sentiment import held_out_texts, simulated_texts
+        from training.pages.gated import gated_sentiment
+        from training.sentiment_model import SentimentWeights
+
+        texts = simulated_texts() if data is None else held_out_texts(data, "Review Text", "Rating")
+        page = gated_sentiment(models_dir(), path, SentimentWeights.load(weights), texts, curves, say)
+        say(f"wrote {page.write(report)}")
 
 
 @train_app.command("all")
@@ -144,7 +178,7 @@ def train_all(budget_s: BudgetS = 90.0, threads: Threads = 1) -> None:
 
     _say_path(build_text_encoder(models_dir()))
     _say_path(build_sentiment(models_dir()))
-    _say_path(_train_recommender(Log("shop", None, {"days": DEMO_DAYS}, 0.0), budget_s, threads))
+    _train_recommender(Log("shop", None, {"days": DEMO_DAYS}, 0.0), budget_s, threads)
 
 
 @evaluate_app.command(LOG)
@@ -217,12 +251,36 @@ def _evaluate_sentiment(
         reports.print_sentiment(report)
 
 
-def _train_recommender(log: Log, budget_s: float, threads: int) -> Path:
+def _train_recommender(
+    log: Log,
+    budget_s: float,
+    threads: int,
+    checkpoints: Path | None = None,
+    tensorboard: Path | None = None,
+    report: Path | None = None,
+) -> None:
     from training.chain import train_recommender
+    from training.reporting import Curves, recording
     from training.settings import Settings
 
-    settings = Settings(budget_s=budget_s, threads=threads)
-    return train_recommender(models_dir(), log, log.open(say), settings, say)
+    settings, curves = Settings(budget_s=budget_s, threads=threads), Curves()
+    checkpoint = checkpoints / "recommender.pt" if checkpoints else None
+    dataset = log.open(say)
+    with recording(
+        curves, name=f"recommender {log.source}", settings=asdict(settings), tensorboard=tensorboard, progress=say
+    ) as record:
+        made = train_recommender(models_dir(), log, dataset, settings, say, record=record, checkpoint=checkpoint)
+    _say_path(made.path)
+    if report is not None:
+        from training.pages.gated import gated_recommender
+
+        page = gated_recommender(models_dir(), dataset, made, asdict(settings), curves, say)
+        say(f"wrote {page.write(report)}")
+
+
+def needed(tensorboard: Path | None, report: Path | None) -> list[str]:
+    """Name the packages that these options need."""
+    return [*(["tensorboard"] if tensorboard else []), *(["matplotlib", "jinja2"] if report else [])]
 
 
 def require_training(*others: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -27,32 +28,44 @@ def evaluate_propensity(
     time_unit: cli.TimeUnit = None,
     budget_s: cli.BudgetS = 90.0,
     threads: cli.Threads = 1,
+    tensorboard: cli.TensorBoard = None,
+    report: cli.ReportFile = None,
     as_json: cli.AsJson = False,
 ) -> None:
     """Measure the forecast of a purchase within 24 hours on a log's last days, beside LightGBM on the same features.
 
     Split by time, with 24 hours between the parts: train, validation, test. Nothing is published.
     """
-    cli.require_training(*NEEDED)
+    cli.require_training(*NEEDED, *cli.needed(tensorboard, report))
     from feature_repo.sources import source_options
     from training.prepare import open_dataset, text_encoder, text_vectors
     from training.propensity_evaluation import evaluate_propensity as evaluate
     from training.propensity_plot import draw_propensity
     from training.propensity_report import print_report
+    from training.reporting import Curves, recording
     from training.settings import Settings
 
     options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
     dataset = open_dataset(source, path, options, cli.say, max_examples=examples)
-    report = evaluate(
-        dataset,
-        text_vectors(dataset, text_encoder(cli.models_dir(), cli.say)),
-        held_out_days=held_out_days or HELD_OUT_DAYS.get(source, 7.0),
-        settings=Settings(budget_s=budget_s, threads=threads, seed=training_seed),
-        progress=cli.say,
-    )
+    settings, curves = Settings(budget_s=budget_s, threads=threads, seed=training_seed), Curves()
+    with recording(
+        curves, name=f"propensity {source}", settings=asdict(settings), tensorboard=tensorboard, progress=cli.say
+    ) as record:
+        found = evaluate(
+            dataset,
+            text_vectors(dataset, text_encoder(cli.models_dir(), cli.say)),
+            held_out_days=held_out_days or HELD_OUT_DAYS.get(source, 7.0),
+            settings=settings,
+            progress=cli.say,
+            record=record,
+        )
     if out is not None:
-        cli.say(f"wrote {draw_propensity(report, out)}")
+        cli.say(f"wrote {draw_propensity(found, out)}")
+    if report is not None:
+        from training.pages.propensity import propensity_page
+
+        cli.say(f"wrote {propensity_page(found, curves).write(report)}")
     if as_json:
-        cli.print_json(report)
+        cli.print_json(found)
     else:
-        print_report(report)
+        print_report(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,13 +23,14 @@ from training.dataset import DAY_MS, DataError, Dataset, Examples
 from training.evaluate import item_vectors
 from training.export import export
 from training.gradient_boosting import gradient_boosting
+from training.history_slices import by_length, milliseconds
 from training.logistic import logistic
-from training.metrics import calibration_error, reliability
+from training.metrics import calibration_error, precision_recall, reliability
 from training.propensity import fit_head
 from training.propensity_head import PropensityHead
 from training.propensity_parts import Parts, parts_of, validation_start_ms
 from training.propensity_report import LEARNED, LIGHTGBM, Difference, Figures, PropensityReport, Slice
-from training.reporting import Progress
+from training.reporting import Progress, Record, unrecorded
 from training.settings import Settings
 from training.targets import find_occasions
 from training.train import train
@@ -50,6 +52,7 @@ def evaluate_propensity(
     held_out_days: float,
     settings: Settings,
     progress: Progress,
+    record: Record = unrecorded,
 ) -> PropensityReport:
     """Train on all but the last days of a log, and measure forecasts of purchases on those.
 
@@ -65,6 +68,8 @@ def evaluate_propensity(
         How to train.
     progress
         Is told a line a step.
+    record
+        Is given every pass of the learned model's training.
 
     Raises
     ------
@@ -84,6 +89,7 @@ def evaluate_propensity(
         until_ms=test_ms,
         settings=settings,
         progress=progress,
+        record=record,
     )
     trained_s = time.monotonic() - started
     with TemporaryDirectory() as folder:
@@ -100,6 +106,7 @@ def evaluate_propensity(
         "base rate": np.full(len(tested.bought), before.bought.mean(), dtype=np.float32),
     }
     learned, rival = forecasts[LEARNED], forecasts[LIGHTGBM]
+    history = _history(dataset, tested)
     return PropensityReport(
         source=dataset.name,
         validation_from=_iso(validation_ms),
@@ -112,6 +119,13 @@ def evaluate_propensity(
         slices=_slices(learned, rival, tested, _acquaintance(dataset, tested, test_ms)),
         periods=_slices(learned, rival, tested, _periods(tested, test_ms)),
         reliability=reliability(learned, tested.bought),
+        precision_recall={
+            LEARNED: precision_recall(learned, tested.bought),
+            LIGHTGBM: precision_recall(rival, tested.bought),
+        },
+        history=_slices(learned, rival, tested, history),
+        milliseconds=milliseconds(recommender, dataset, tested, history),
+        settings=asdict(settings),
         seed=settings.seed,
         seconds={"training": round(trained_s, 1), "all": round(time.monotonic() - started, 1)},
         version=recommender.version,
@@ -159,6 +173,11 @@ def differences(learned: Forecast, rival: Forecast, examples: Examples) -> dict[
         mean = measure(examples.bought, learned) - measure(examples.bought, rival)
         found[name] = Difference(_rounded(mean), _rounded(low), _rounded(high))
     return found
+
+
+def _history(dataset: Dataset, examples: Examples) -> dict[str, NDArray[np.bool_]]:
+    """Part examples by the number of events in the shopper's history."""
+    return by_length(examples.end - dataset.interactions.starts[examples.user])
 
 
 def _without_sequence(examples: Examples, parts: Parts, seed: int) -> Forecast:

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.metrics import ReliabilityBin
+from training.pages.plots import draw_reliability
 from training.propensity_report import PropensityReport, Slice
 
 
@@ -16,7 +16,7 @@ def draw_propensity(report: PropensityReport, folder: Path) -> Path:
     """Write ``propensity-SOURCE.png`` into `folder`, which is made where it is missing, and return its path."""
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     reliability, stability = figure.subplots(1, 2)
-    _draw_reliability(reliability, report.reliability)
+    draw_reliability(reliability, report.reliability, "bought within 24 hours")
     _draw_periods(stability, report.periods)
     learned = report.methods["learned"]
     figure.suptitle(
@@ -27,15 +27,6 @@ def draw_propensity(report: PropensityReport, folder: Path) -> Path:
     path = folder / f"propensity-{report.source}.png"
     figure.savefig(path, dpi=120)
     return path
-
-
-def _draw_reliability(axes: Axes, bins: list[ReliabilityBin]) -> None:
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, label="perfect")
-    forecasts, frequencies = [bin_.forecast for bin_ in bins], [bin_.frequency for bin_ in bins]
-    axes.plot(forecasts, frequencies, marker="o", label="learned")
-    axes.bar(forecasts, [bin_.share for bin_ in bins], width=0.06, alpha=0.3, label="share of the examples")
-    axes.set(xlabel="forecast", ylabel="bought within 24 hours", xlim=(0, 1), ylim=(0, 1), title="Reliability")
-    axes.legend()
 
 
 def _draw_periods(axes: Axes, periods: list[Slice]) -> None:

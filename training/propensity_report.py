@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from training.metrics import ReliabilityBin
+from training.metrics import PrecisionRecallPoint, ReliabilityBin
 
 LEARNED = "learned"
 LIGHTGBM = "lightgbm"
@@ -62,6 +64,14 @@ class PropensityReport(msgspec.Struct, frozen=True):
         The test part by week, by day or by six hours, whichever it is long enough for.
     reliability
         The learned forecast's bins.
+    precision_recall
+        Precision and recall by threshold, of the learned forecast and of LightGBM's.
+    history
+        The test part by the number of events that the shopper had done before the moment.
+    milliseconds
+        Wall-clock time of a learned forecast, by slice of `history`, ms: the better of two batches of 64 at most.
+    settings
+        How the learned model was trained.
     seed
         Of the training.
     seconds
@@ -81,6 +91,10 @@ class PropensityReport(msgspec.Struct, frozen=True):
     slices: list[Slice]
     periods: list[Slice]
     reliability: list[ReliabilityBin]
+    precision_recall: dict[str, list[PrecisionRecallPoint]]
+    history: list[Slice]
+    milliseconds: dict[str, float]
+    settings: dict[str, Any]
     seed: int
     seconds: dict[str, float]
     version: str

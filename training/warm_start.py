@@ -55,23 +55,30 @@ class WarmStart:
     projection: NDArray[np.float32]
     learned: dict[str, NDArray[np.float32]]
 
-    def check(self, items: ItemVectors, text_encoder: str) -> None:
-        """Say whether a model could start from these; nothing is changed.
+    def check(self, text_encoder: str, shape: tuple[int, int]) -> None:
+        """Say whether a training could start from these.
+
+        Parameters
+        ----------
+        text_encoder
+            sha256 of the weights of the text encoder that is served.
+        shape
+            Length T of its vectors, and D of item vectors.
 
         Raises
         ------
         WarmStartError
-            When the text encoder or the width of the vectors is another one.
+            When either is another one.
         """
         if self.text_encoder != text_encoder:
             raise WarmStartError(
                 f"{self.version} was trained with the text encoder {self.text_encoder[:12]}, expected "
                 f"{text_encoder[:12]}, which is served"
             )
-        expected = tuple(reversed(items.projection.weight.shape))
-        if self.projection.shape != expected:
+        if self.projection.shape != shape:
             raise WarmStartError(
-                f"{self.version} projects text as {self.projection.shape}, expected {expected}: its width is another"
+                f"{self.version} projects text vectors as {self.projection.shape}, expected {shape}: its width is "
+                "another"
             )
 
     def put(self, trunk: Trunk, items: ItemVectors, item_ids: Sequence[str | None]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scorer.bundle import MODEL_CARD, read_manifest
-from tests.planted import SMALL, Planted
+from tests.planted import SMALL, TEXT_WIDTH, Planted
 from training import chain
 from training.chain import Log, train_recommender
 from training.dataset import DAY_MS
@@ -16,6 +16,7 @@ class Encoder:
     """Text vectors of the planted log."""
 
     weights_sha256 = "0" * 64
+    dim = TEXT_WIDTH
 
 
 def test_end_of_the_log_is_held_out(fitted: Planted) -> None:
@@ -39,7 +40,7 @@ def test_bundle_says_what_it_was_trained_on(fitted: Planted, tmp_path: Path, mon
     monkeypatch.setattr(chain, "text_vectors", lambda dataset, encoder: fitted.text_vectors)
     log = Log("planted", Path("log.csv"), {"days": 24}, hold_out_days=4.0)
 
-    path = train_recommender(tmp_path, log, fitted.dataset, replace(SMALL, epochs=2), lambda message: None)
+    path = train_recommender(tmp_path, log, fitted.dataset, replace(SMALL, epochs=2), lambda message: None).path
 
     origin = read_manifest(path).trained_on
     assert (origin.source, origin.path, origin.options) == ("planted", str(Path("log.csv").resolve()), {"days": 24})

@@ -20,13 +20,15 @@ from scorer.sessions import DeviceError
 from training.next_item import floors
 from training.next_item.export import Exported, export
 from training.next_item.figures import list_figures, ranks, session_figures
-from training.next_item.mixture import train_mixture
+from training.next_item.mixture import Mixture, train_mixture
 from training.next_item.sequences import Split
 from training.next_item.settings import VERSION, NextItemSettings
-from training.reporting import Progress
+from training.reporting import Progress, Record, unrecorded
 
 INTERACTIONS = (1, 4, 6, 10, 20)
 """Least interactions of each slice of the users; the last has no end."""
+
+_TIMED = 64  # moments in a batch that is timed
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         What was trained on.
     seconds
         Wall-clock time of training, and of all.
+    milliseconds
+        Wall-clock time of scoring all items for a user or a prefix, by the interactions read, ms: the better of two
+        batches of 64 at most.
     exported
         The graph that was written; None where none was wanted.
     """
@@ -136,6 +141,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     validation: dict[str, dict[str, float]]
     device: str
     seconds: dict[str, float]
+    milliseconds: dict[str, float]
     exported: Exported | None
 
 
@@ -168,7 +174,11 @@ class SessionsReport(Report, frozen=True, kw_only=True):
 
 
 def evaluate_users(
-    split: Split, conditions: Conditions, progress: Progress, settings: NextItemSettings | None = None
+    split: Split,
+    conditions: Conditions,
+    progress: Progress,
+    settings: NextItemSettings | None = None,
+    record: Record = unrecorded,
 ) -> SequencesReport:
     """Train on users' sequences and measure their last items.
 
@@ -182,13 +192,15 @@ def evaluate_users(
         Is told of each pass.
     settings
         How to train; the defaults where none are given.
+    record
+        Is given every pass of every member.
 
     Raises
     ------
     DeviceError
         When the device is not there.
     """
-    run, found, floor_ranks = _evaluate(split, conditions, progress, settings or NextItemSettings())
+    run, found, floor_ranks = _evaluate(split, conditions, progress, settings or NextItemSettings(), record)
     return SequencesReport(
         **(run | _rounded(list_figures(found))),
         users=len(found),
@@ -201,10 +213,14 @@ def evaluate_users(
 
 
 def evaluate_prefixes(
-    split: Split, conditions: Conditions, progress: Progress, settings: NextItemSettings | None = None
+    split: Split,
+    conditions: Conditions,
+    progress: Progress,
+    settings: NextItemSettings | None = None,
+    record: Record = unrecorded,
 ) -> SessionsReport:
     """Train on sessions and measure what follows test prefixes; parameters and errors as of `evaluate_users`."""
-    run, found, floor_ranks = _evaluate(split, conditions, progress, settings or NextItemSettings())
+    run, found, floor_ranks = _evaluate(split, conditions, progress, settings or NextItemSettings(), record)
     return SessionsReport(
         **(run | _rounded(session_figures(found))),
         prefixes=len(found),
@@ -232,7 +248,7 @@ def open_device(name: str) -> torch.device:
 
 
 def _evaluate(
-    split: Split, conditions: Conditions, progress: Progress, settings: NextItemSettings
+    split: Split, conditions: Conditions, progress: Progress, settings: NextItemSettings, record: Record
 ) -> tuple[dict[str, Any], NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     started = time.monotonic()
     device = open_device(conditions.device)
@@ -248,6 +264,7 @@ def _evaluate(
         budget_s=conditions.budget_s,
         folder=conditions.checkpoints,
         progress=progress,
+        record=record,
     )
     found = ranks(split.test, trained.mixture.score, mask_seen=split.mask_seen)
     exported = export(trained.mixture, split.test, conditions.graph) if conditions.graph else None
@@ -264,6 +281,7 @@ def _evaluate(
         "validation": {name: _rounded(figures) for name, figures in trained.validation.items()},
         "device": device.type,
         "seconds": {"training": round(trained.seconds, 1), "all": round(time.monotonic() - started, 1)},
+        "milliseconds": {name: _milliseconds(trained.mixture, split, chosen) for name, chosen in _slices(split)},
         "exported": exported,
     }
     return run, found, floor_ranks
@@ -288,6 +306,17 @@ def _slices(split: Split) -> list[tuple[str, NDArray[np.bool_]]]:
         if chosen.any():
             slices.append((f"{least}-{after - 1}" if after else f"{least}+", chosen))
     return slices
+
+
+def _milliseconds(mixture: Mixture, split: Split, chosen: NDArray[np.bool_]) -> float:
+    """Time the scores of some test moments: ms a moment, the better of two batches."""
+    numbers = np.flatnonzero(chosen)[:_TIMED]
+    best_s = float("inf")
+    for _ in range(2):
+        started = time.perf_counter()
+        mixture.score(split.test.histories, numbers)
+        best_s = min(best_s, time.perf_counter() - started)
+    return round(1000 * best_s / len(numbers), 4)
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,6 @@ class Page:
 def settings_table(settings: Mapping[str, Any]) -> Table:
     """Give settings by name as a table; nested ones are flattened, as ``outer.inner``."""
     return Table(("setting", "value"), [(name, str(value)) for name, value in _flat(settings)])
-
-
-def values_of(settings: Any) -> dict[str, Any]:
-    """Give the fields of a dataclass by name."""
-    return asdict(settings)
 
 
 def number(value: float | None, digits: int = 4) -> str:
