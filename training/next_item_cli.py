@@ -31,6 +31,7 @@ def evaluate_sequences(
     budget_s: TrainingS = 7200.0,
     threads: cli.Threads = 0,
     device: Device = "auto",
+    settings: cli.SettingsFile = None,
     checkpoints: cli.Checkpoints = None,
     graph: Graph = None,
     tensorboard: cli.TensorBoard = None,
@@ -48,16 +49,18 @@ def evaluate_sequences(
     from training.next_item.sequences import split_users
     from training.next_item.settings import NextItemSettings
     from training.reporting import Curves, recording
+    from training.search import read_settings
 
+    chosen = read_settings(settings, NextItemSettings) if settings else NextItemSettings()
     conditions, curves = Conditions(seed, budget_s, threads, device, checkpoints, graph), Curves()
     with recording(
         curves,
         name=f"sequences {file.name}",
-        settings=asdict(NextItemSettings()) | {"seed": seed},
+        settings=asdict(chosen) | {"seed": seed},
         tensorboard=tensorboard,
         progress=cli.say,
     ) as record:
-        found = evaluate_users(split_users(file), conditions, cli.say, record=record)
+        found = evaluate_users(split_users(file), conditions, cli.say, chosen, record=record)
     if report is not None:
         from training.pages.sequences import sequences_page
 
@@ -75,6 +78,7 @@ def evaluate_sessions(
     budget_s: TrainingS = 7200.0,
     threads: cli.Threads = 0,
     device: Device = "auto",
+    settings: cli.SettingsFile = None,
     checkpoints: cli.Checkpoints = None,
     graph: Graph = None,
     tensorboard: cli.TensorBoard = None,
@@ -90,16 +94,18 @@ def evaluate_sessions(
     from training.next_item.sequences import split_sessions
     from training.next_item.settings import NextItemSettings
     from training.reporting import Curves, recording
+    from training.search import read_settings
 
+    chosen = read_settings(settings, NextItemSettings) if settings else NextItemSettings()
     conditions = Conditions(seed, budget_s, threads, device, checkpoints, graph)
     with recording(
         Curves(),
         name=f"sessions {train.name}",
-        settings=asdict(NextItemSettings()) | {"seed": seed},
+        settings=asdict(chosen) | {"seed": seed},
         tensorboard=tensorboard,
         progress=cli.say,
     ) as record:
-        found = evaluate_prefixes(split_sessions(train, test), conditions, cli.say, record=record)
+        found = evaluate_prefixes(split_sessions(train, test), conditions, cli.say, chosen, record=record)
     if as_json:
         cli.print_json(found)
     else:

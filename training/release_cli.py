@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,30 +70,46 @@ def retrain(
     hold_out_days: cli.HoldOutDays = None,
     every: Annotated[str | None, typer.Option(help="Again and again, such as 30m, 6h or 1d; else once.")] = None,
     fewest_new: Annotated[int, typer.Option(min=0, help="New interactions without which nothing is trained.")] = 1000,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Begin from nothing, instead of from what is released.")
+    ] = False,
     budget_s: cli.BudgetS = 90.0,
     threads: cli.Threads = 1,
+    tensorboard: cli.TensorBoard = None,
 ) -> None:
     """Train the recommender on what is new in a log, and release it if it passes the gates; Ctrl-C ends it.
 
+    Training starts from the weights of the recommender that is released, where they fit; else it says why not.
     Once: exit code 0 when it was released, or there was too little to train on. Only one runs from a home.
     """
-    cli.require_training()
+    cli.require_training(*cli.needed(tensorboard, None))
     from feature_repo.sources import source_options
     from training.chain import Log, train_recommender
-    from training.retrain import Retraining, alone, release_by_command, seconds_of
+    from training.reporting import Curves, recording
+    from training.retrain import Retraining, alone, champion_by_command, release_by_command, seconds_of
     from training.settings import Settings
 
     pause_s = seconds_of(every) if every is not None else None
     options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
     log = Log(source, path, options, hold_out_days)
     models, settings = cli.models_dir(), Settings(budget_s=budget_s, threads=threads)
-    retraining = Retraining(
-        models,
-        log,
-        fewest_new,
-        lambda dataset: train_recommender(models, log, dataset, settings, cli.say),
-        release_by_command,
-    )
+
+    def train(dataset: Dataset) -> Path:
+        champion = None if from_scratch else champion_by_command()
+        if champion is None:
+            cli.say(f"trains from nothing: {'--from-scratch' if from_scratch else 'no recommender is released'}")
+        began = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        with recording(
+            Curves(),
+            name=f"retrain {source} {began}",
+            settings=asdict(settings),
+            tensorboard=tensorboard / began if tensorboard else None,
+            progress=cli.say,
+        ) as record:
+            start = models / "recommender" / champion if champion else None
+            return train_recommender(models, log, dataset, settings, cli.say, record=record, champion=start).path
+
+    retraining = Retraining(models, log, fewest_new, train, release_by_command)
     with alone(models.parent):
         while True:
             done = retraining.round(cli.say)

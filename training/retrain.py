@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from scorer.bundle import BundleError, latest_bundle, read_manifest
 from training.chain import Log
@@ -94,6 +96,33 @@ def release_by_command(version: str) -> bool:
     """Release a version with `lastclick release`, held against the champion on the log that its bundle names."""
     command = [sys.executable, "-m", "streams.cli", "release", "recommender", version]
     return subprocess.run(command, stdout=sys.stderr, check=False).returncode == 0
+
+
+def champion_by_command() -> str | None:
+    """Version of the recommender that is released, as `lastclick status` says; None where none is.
+
+    Raises
+    ------
+    RetrainError
+        When `status` says nothing.
+    """
+    command = [sys.executable, "-m", "streams.cli", "status", "--json"]
+    # It exits with 1 when a server does not answer, and prints what it knows all the same.
+    done = subprocess.run(command, capture_output=True, check=False)
+    try:
+        released = msgspec.json.decode(done.stdout, type=_Status).releases.get("recommender", {})
+    except msgspec.DecodeError as error:
+        raise RetrainError(
+            f"`lastclick status --json` ended with {done.returncode} and said {error}, expected a JSON document with "
+            f"what is released: {done.stderr.decode(errors='replace').strip()}"
+        ) from error
+    return released.get("version")
+
+
+class _Status(msgspec.Struct):
+    """What is read of the document that `lastclick status` prints."""
+
+    releases: dict[str, dict[str, Any]]
 
 
 @contextmanager

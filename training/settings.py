@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.search import Between, OneOf, Ranges
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -64,3 +66,17 @@ class Settings:
     dropout: float = 0.2
     seed: int = 0
     threads: int = 1
+
+
+TUNED: Ranges = {
+    "width": OneOf((32, 64, 96)),
+    "layers": OneOf((1, 2, 3)),
+    "dropout": Between(0.0, 0.5),
+    "peak_rate": Between(1e-3, 1e-2, logarithmic=True),
+    "last_rate": Between(1e-4, 2e-3, logarithmic=True),
+    "weight_decay": Between(1e-4, 0.3, logarithmic=True),
+    "half_life_days": Between(5.0, 200.0, logarithmic=True),
+    "together": Between(0.0, 1.0),
+    "drop_learned": Between(0.0, 0.4),
+}
+"""What `lastclick tune recommender` tries."""

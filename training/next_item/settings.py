@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from training.search import Between, OneOf, Ranges
+
 VERSION = "next-item-3"
 """Of the defaults below: it changes whenever one of them does, and every report names it."""
 
@@ -122,6 +124,29 @@ class NextItemSettings:
         if not self.weights or min(self.weights) < 0:
             raise SettingsError(f"weights: saw {self.weights}, expected at least one, none below 0")
 
+
+TUNED: Ranges = {
+    "width": OneOf((32, 64, 96, 128)),
+    "layers": OneOf((1, 2, 3)),
+    "heads": OneOf((1, 2, 4)),
+    "dropout": Between(0.1, 0.7),
+    "mixed": OneOf((0, 3, 5)),
+    "drop_items": Between(0.0, 0.3),
+    "turned": Between(0.0, 0.5),
+    "temperature": OneOf((0.0, 0.05, 0.1)),
+    "smoothing": Between(0.0, 0.2),
+    "contrast": OneOf((0.0, 0.05, 0.1)),
+    "entries": OneOf((800, 1600, 3200)),
+    "peak_rate": Between(5e-4, 1e-2, logarithmic=True),
+    "weight_decay": Between(1e-4, 0.3, logarithmic=True),
+    "averaging": OneOf((0.0, 0.99, 0.995)),
+    "distance_decay": Between(0.7, 1.0),
+    "backward": Between(0.0, 1.0),
+    "from_power": Between(0.0, 1.0),
+    "to_power": Between(0.0, 0.6),
+    "age_decay": Between(0.4, 1.0),
+}
+"""What `lastclick tune sequences` tries; every width can be divided by every number of heads."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 _SHARE = ("dropout", "drop_items", "turned", "smoothing", "averaging", "warmup")

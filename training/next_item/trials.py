@@ -15,7 +15,7 @@ import hashlib
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ from training.next_item.mixture import train_mixture
 from training.next_item.sequences import Split, split_sessions, split_users, without_last
 from training.next_item.settings import NextItemSettings, SettingsError
 from training.reporting import Progress
+from training.search import changes
 
 _READ: dict[str, Callable[[str], Any]] = {
     "int": int,
@@ -153,12 +154,6 @@ def read_trials(log: Path) -> list[Trial]:
     if not log.exists():
         return []
     return [msgspec.json.decode(line, type=Trial) for line in log.read_bytes().splitlines()]
-
-
-def changes(settings: NextItemSettings) -> dict[str, Any]:
-    """Give the settings that are not the defaults."""
-    defaults = asdict(NextItemSettings())
-    return {name: value for name, value in asdict(settings).items() if value != defaults[name]}
 
 
 def combinations(choices: list[str]) -> Iterator[NextItemSettings]:

@@ -86,6 +86,6 @@ def _heads() -> tuple[str, ...]:
     return tuple(name.replace("_", "@").upper() for name in _FIGURES)
 
 
-def _texts(figures: ListFigures) -> tuple[str, ...]:
+def _texts(figures: ListFigures | SequencesReport) -> tuple[str, ...]:
     values = msgspec.structs.asdict(figures)
     return tuple(f"{values[name]:.4f}" for name in _FIGURES)
