@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from scorer.recommender import Recommender
 from tests.planted import SMALL, Planted
+from training.checkpoints import CheckpointError
 from training.dataset import DataError
 from training.evaluate import item_vectors, served_scorer
 from training.model import ItemVectors, ModelSize, ServedModel
 from training.ranking import ranking_task
-from training.train import train
+from training.reporting import Curves, Pass
+from training.train import Trained, train
 
 SIZE = ModelSize(text_width=6, features=3, width=8, layers=2, max_length=12, dropout=0.0)
 
@@ -94,6 +100,47 @@ def test_same_seed_trains_the_same_model(fitted: Planted) -> None:
         for _ in range(2)
     ]
     np.testing.assert_array_equal(runs[0].vectors, runs[1].vectors)
+
+
+def test_killed_training_ends_as_if_it_had_never_stopped(fitted: Planted, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def killed(made: Pass) -> None:
+        if made.number == 2:
+            raise Killed
+
+    def run(**options: Any) -> tuple[Trained, Curves]:
+        curves = Curves()
+        options = {"record": curves, "progress": lambda message: None} | options
+        settings = replace(SMALL, epochs=3, dropout=0.1)
+        until_ms = fitted.dataset.last_ms + 1
+        made = train(
+            fitted.dataset, fitted.occasions, fitted.text_vectors, until_ms=until_ms, settings=settings, **options
+        )
+        return made, curves
+
+    checkpoint, told = tmp_path / "run" / "recommender.pt", list[str]()
+    with pytest.raises(Killed):
+        run(record=killed, checkpoint=checkpoint)
+    (resumed, curves), (unbroken, whole) = run(checkpoint=checkpoint, progress=told.append), run()
+    assert told[0] == f"goes on after pass 2 of {checkpoint}"
+    np.testing.assert_array_equal(resumed.vectors, unbroken.vectors)
+    for name, weight in unbroken.model.state_dict().items():
+        torch.testing.assert_close(resumed.model.state_dict()[name], weight, rtol=0, atol=0)
+    assert resumed.metrics == unbroken.metrics
+    assert curves == whole
+    assert [number for number, _ in curves.of("recommender")["loss"]] == [1, 2, 3]
+    with pytest.raises(CheckpointError, match="of another training: saw until_ms"):
+        train(
+            fitted.dataset,
+            fitted.occasions,
+            fitted.text_vectors,
+            until_ms=fitted.dataset.last_ms,
+            settings=replace(SMALL, epochs=3, dropout=0.1),
+            progress=told.append,
+            checkpoint=checkpoint,
+        )
 
 
 def test_training_stops_within_its_budget(fitted: Planted) -> None:

@@ -50,13 +50,17 @@ def test_strangers_table_gives_one_json_document_and_a_picture(
     monkeypatch.setattr(settings, "Settings", lambda **chosen: replace(SMALL, epochs=1, **chosen))
     mapping = ["--column", "user=who", "--column", "item=what", "--column", "time=when", "--time-unit", "s"]
     mapping += ["--column", "action=did", "--action", "sold=purchase", "--held-out-days", "8.5"]
-    out = tmp_path / "pictures"
-    result = CliRunner().invoke(app, ["evaluate", "propensity", "csv", str(log), *mapping, "--json", "--out", str(out)])
+    out, page = tmp_path / "pictures", tmp_path / "report.html"
+    words = ["evaluate", "propensity", "csv", str(log), *mapping, "--json", "--out", str(out), "--report", str(page)]
+    result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert set(report["methods"]) >= {"learned", "lightgbm", "logistic regression", "base rate"}
     assert set(report["methods"]["lightgbm"]) == {"auc", "average_precision", "calibration_error"}
     assert (out / "propensity-csv.png").is_file()
+    assert len(report["precision_recall"]["learned"]) > 10
+    assert set(report["milliseconds"]) == {part["name"] for part in report["history"]}
+    assert page.read_text(encoding="utf-8").count("<svg") == 6
 
 
 def test_absent_lightgbm_says_what_to_install(app: typer.Typer, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

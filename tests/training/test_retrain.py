@@ -13,10 +13,18 @@ from typer.testing import CliRunner
 from scorer.bundle import TrainedOn
 from tests.bundle_variants import publish_variant
 from tests.planted import Planted
-from training import cli, release_cli
-from training.chain import Log
+from training import chain, cli, release_cli, retrain
+from training.chain import Log, Made
 from training.dataset import DAY_MS, Dataset
-from training.retrain import RetrainError, Retraining, Round, alone, release_by_command, seconds_of
+from training.retrain import (
+    RetrainError,
+    Retraining,
+    Round,
+    alone,
+    champion_by_command,
+    release_by_command,
+    seconds_of,
+)
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,57 @@ def test_release_is_the_products_own_verb(monkeypatch: pytest.MonkeyPatch) -> No
     assert release_by_command("v1") is True
     assert release_by_command("v2") is False
     assert commands == [["release", "recommender", "v1"], ["release", "recommender", "v2"]]
+
+
+def test_champion_is_what_status_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = ['{"releases": {"recommender": {"version": "v3"}}}', '{"releases": {}}', '{"releases": {"sentiment": {}}}']
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        assert command[3:] == ["status", "--json"]
+        return subprocess.CompletedProcess(command, 1, said.pop(0).encode(), b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert [champion_by_command() for _ in range(3)] == ["v3", None, None]
+
+
+def test_status_that_says_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = subprocess.CompletedProcess([], 1, b"", b"lastclick: LASTCLICK_KAFKA: saw x\n")
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: broken)
+    with pytest.raises(RetrainError, match="ended with 1 and said .* LASTCLICK_KAFKA: saw x"):
+        champion_by_command()
+
+
+@pytest.mark.parametrize(
+    ("words", "released", "started_from"),
+    [([], "v3", "v3"), ([], None, None), (["--from-scratch"], "v3", None)],
+)
+def test_round_trains_from_the_champion_unless_told_otherwise(
+    words: list[str],
+    released: str | None,
+    started_from: str | None,
+    fitted: Planted,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    starts: list[Path | None] = []
+
+    def train(*_: object, champion: Path | None, **__: object) -> Made:
+        starts.append(champion)
+        return Made(fitted.trained, tmp_path / "models" / "recommender" / "v4")
+
+    monkeypatch.setenv("LASTCLICK_HOME", str(tmp_path))
+    monkeypatch.setattr(Log, "open", lambda self, progress: fitted.dataset)
+    monkeypatch.setattr(chain, "train_recommender", train)
+    monkeypatch.setattr(retrain, "champion_by_command", lambda: released)
+    monkeypatch.setattr(retrain, "release_by_command", lambda version: True)
+    app = typer.Typer()
+    cli.register(app)
+
+    ended = CliRunner().invoke(app, ["retrain", "shop", "--fewest-new", "1", *words])
+
+    assert ended.exit_code == 0, ended.output
+    assert starts == [tmp_path / "models" / "recommender" / started_from if started_from else None]
+    assert ("trains from nothing" in ended.stderr) is (started_from is None)
 
 
 def test_rounds_follow_each_other_whatever_became_of_the_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,6 +19,7 @@ from scorer.sentiment import Sentiment
 from training.adapters import adapter_arrays, add_adapters, merge_adapters
 from training.cli import register
 from training.minilm import load_encoder
+from training.reporting import Curves, Pass
 from training.reviews import ReviewsError, part_of, read_clothing_reviews, read_labelled
 from training.sentiment import SHIPPED_WEIGHTS, TrainSettings, build, evaluate, evaluate_simulated, train
 from training.sentiment_metrics import calibration_error, mood_metrics
@@ -146,6 +149,42 @@ def test_same_seed_trains_the_same_weights(reviews_file: Path, tiny_weights: Pat
     first, again = SentimentWeights.load(tiny_weights), SentimentWeights.load(tmp_path / "again.npz")
     for name, array in first.adapters.items():
         np.testing.assert_allclose(again.adapters[name], array, atol=2e-3)
+
+
+def test_killed_training_ends_as_if_it_had_never_stopped(reviews_file: Path, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def killed(made: Pass) -> None:
+        raise Killed
+
+    settings = replace(TINY, epochs=2)
+    checkpoint, told = tmp_path / "run" / "sentiment.pt", list[str]()
+
+    def run(name: str, **options: Any) -> dict[str, np.ndarray]:
+        path = tmp_path / f"{name}.npz"
+        train(reviews_file, path, settings, **({"progress": told.append} | options))
+        with np.load(path) as arrays:
+            return dict(arrays)
+
+    with pytest.raises(Killed):
+        run("killed", record=killed, checkpoint=checkpoint)
+    curves = Curves()
+    resumed, unbroken = run("resumed", record=curves, checkpoint=checkpoint), run("unbroken")
+    assert f"goes on after pass 1 of {checkpoint}" in told
+    assert resumed.keys() == unbroken.keys()
+    for name, array in unbroken.items():
+        np.testing.assert_array_equal(resumed[name], array)
+    assert [number for number, _ in curves.of("sentiment")["loss"]] == [1, 2]
+
+
+def test_training_stops_when_validation_no_longer_improves(reviews_file: Path, tmp_path: Path) -> None:
+    curves = Curves()
+    settings = replace(TINY, epochs=6, patience=1, learning_rate=0.5)
+    train(reviews_file, tmp_path / "w.npz", settings, progress=lambda message: None, record=curves)
+    errors = [value for _, value in curves.of("sentiment")["validation_cross_entropy"]]
+    assert len(errors) < 6
+    assert errors[-1] >= min(errors[:-1])
 
 
 def test_served_bundle_agrees_with_torch(tiny_weights: Path, tiny_bundle: Path) -> None:

@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from tests.training.next_item.chains import SMALL, rings, write_users
 from training import cli
-from training.next_item import evaluation
+from training.next_item import settings
 from training.next_item.sequences import SequencesError
 
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
-    monkeypatch.setattr(evaluation, "NextItemSettings", lambda: replace(SMALL, epochs=2))
+    monkeypatch.setattr(settings, "NextItemSettings", lambda: replace(SMALL, epochs=2))
     made = typer.Typer()
     cli.register(made)
     return made
@@ -25,6 +25,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
 def test_sequences_print_one_json_document(app: typer.Typer, tmp_path: Path) -> None:
     users = write_users(tmp_path / "users.txt", rings(60))
     words = ["evaluate", "sequences", str(users), "--json", "--seed", "4", "--budget-s", "60", "--threads", "1"]
+    words += ["--report", str(tmp_path / "report.html"), "--tensorboard", str(tmp_path / "scalars")]
     result = CliRunner().invoke(app, [*words, "--device", "cpu", "--graph", str(tmp_path / "graph.onnx")])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
@@ -33,6 +34,10 @@ def test_sequences_print_one_json_document(app: typer.Typer, tmp_path: Path) -> 
     assert report["seed"] == 4
     assert report["exported"]["milliseconds_per_user"] > 0
     assert "pass 1/" in result.stderr
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 4  # by length, by time, curves of the fit and of the refit
+    assert "member-1-refit: loss" in page
+    assert list((tmp_path / "scalars").glob("events.*"))
 
 
 def test_sessions_print_one_json_document(app: typer.Typer, tmp_path: Path) -> None:
