@@ -73,7 +73,6 @@ TUNED: Ranges = {
     "layers": OneOf((1, 2, 3)),
     "dropout": Between(0.0, 0.5),
     "peak_rate": Between(1e-3, 1e-2, logarithmic=True),
-    "last_rate": Between(1e-4, 2e-3, logarithmic=True),
     "weight_decay": Between(1e-4, 0.3, logarithmic=True),
     "half_life_days": Between(5.0, 200.0, logarithmic=True),
     "together": Between(0.0, 1.0),

@@ -168,7 +168,7 @@ def test_champion_is_what_status_says(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status_that_says_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = subprocess.CompletedProcess([], 1, b"", b"lastclick: LASTCLICK_KAFKA: saw x\n")
     monkeypatch.setattr(subprocess, "run", lambda command, **_: broken)
-    with pytest.raises(RetrainError, match="ended with 1 and said .* LASTCLICK_KAFKA: saw x"):
+    with pytest.raises(RetrainError, match=r"ended with 1 and said .* LASTCLICK_KAFKA: saw x"):
         champion_by_command()
 
 

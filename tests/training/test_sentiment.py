@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from scorer.bundle import read_manifest
 from scorer.sentiment import Sentiment
+from training import minilm
 from training.adapters import adapter_arrays, add_adapters, merge_adapters
 from training.cli import register
 from training.minilm import load_encoder
@@ -243,6 +244,13 @@ def test_command_line_trains_builds_and_evaluates(
     report = msgspec.json.decode(measured.stdout)
     assert report["part"] == "test"
     assert {"accuracy", "macro_f1"} <= set(report["model"])
+
+
+def test_attention_of_a_gpu_is_that_of_a_cpu() -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 12, 5, 32)
+    bias = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -1e4, -1e4]])[:, None, None]
+    torch.testing.assert_close(minilm._fused(query, key, value, bias), minilm._plain(query, key, value, bias))
 
 
 def test_shipped_weights_are_small_and_load() -> None:
