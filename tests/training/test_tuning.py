@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.training.next_item.chains import SMALL, rings, write_users
-from training import cli
+from training import cli, tuning
 from training.next_item import sequences
 from training.next_item import settings as next_item
 from training.next_item.sequences import split_users
@@ -114,21 +114,29 @@ def test_ended_search_trains_nothing_again(tmp_path: Path) -> None:
     assert search(tmp_path, never, trials=3) == first
 
 
-def test_budget_breaks_off_after_a_pass_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    def slow(settings: Two, record: Record, checkpoints: Path) -> float:
-        while settings != Two() and not checkpoints.exists():
-            time.sleep(0.01)
-            if time.monotonic() > spent_at:
-                checkpoints.mkdir(parents=True)
-        return learn(settings, record, checkpoints)
+def test_budget_breaks_off_after_a_pass_and_the_next_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_s = [0.0]
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(monotonic=lambda: clock_s[0]))
+    begun: list[tuple[Two, Path]] = []
 
-    spent_at = time.monotonic() + 0.5
+    def second_a_pass(settings: Two, record: Record, checkpoints: Path) -> float:
+        def recorded(made: Pass) -> None:
+            clock_s[0] += 1.0
+            record(made)
+
+        begun.append((settings, checkpoints))
+        return learn(settings, recorded, checkpoints)
+
     told: list[str] = []
-    first = search(tmp_path, slow, told, budget_s=0.3)
-    assert len(first.trials) == 1
+    first = search(tmp_path, second_a_pass, told, budget_s=10.0)
+    assert clock_s == [11.0]
+    assert [one.seconds for one in first.trials] == [4.0, 4.0]
     assert told[-1].startswith("the budget is spent")
-    second = search(tmp_path, slow, trials=2)
-    assert len(second.trials) == 2
+    second = search(tmp_path, second_a_pass, trials=3)
+    assert len(second.trials) == 3
+    assert begun[2] == begun[3]  # the same settings, and the folder where their checkpoints are
 
 
 def test_first_trial_ends_whatever_the_budget(tmp_path: Path) -> None:
