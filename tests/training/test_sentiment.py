@@ -236,8 +236,11 @@ def test_command_line_trains_builds_and_evaluates(
     monkeypatch.setenv("LASTCLICK_HOME", str(tmp_path))
     app = typer.Typer()
     register(app)
-    built = CliRunner().invoke(app, ["train", "sentiment", "--weights", str(tiny_weights)])
+    page = tmp_path / "report.html"
+    built = CliRunner().invoke(app, ["train", "sentiment", "--weights", str(tiny_weights), "--report", str(page)])
     assert built.exit_code == 0, built.output
+    assert "Nothing was trained in this run." in page.read_text(encoding="utf-8")
+    assert page.read_text(encoding="utf-8").count("<svg") == 4
     assert built.stdout.startswith("published ")
     measured = CliRunner().invoke(app, ["evaluate", "sentiment", str(reviews_file), "--held-out", "--json"])
     assert measured.exit_code == 0, measured.output

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scorer.bundle import latest_bundle, read_manifest
+from scorer.bundle import read_manifest
 from scorer.recommender import Recommender
 from scorer.sentiment import Sentiment
-from scorer.text_encoder import TextEncoder
 from training.chain import Made
 from training.dataset import Dataset
 from training.gates.recommender import Bundles, gate_recommender
@@ -17,6 +16,7 @@ from training.history_slices import by_length, milliseconds
 from training.pages.page import Page
 from training.pages.recommender import recommender_page
 from training.pages.sentiment import score, sentiment_page
+from training.prepare import text_encoder
 from training.reporting import Curves, Progress
 from training.sentiment_model import SentimentWeights
 
@@ -38,7 +38,7 @@ def gated_recommender(
         Is told what the gates do.
     """
     progress("trying the gates, for the report")
-    encoder = TextEncoder.load(latest_bundle(models, "text-encoder"), "auto")
+    encoder = text_encoder(models, progress)
     gates = gate_recommender(Bundles(models, made.path.name, None), encoder, lambda trained_on: dataset, progress)
     examples = dataset.examples
     slices = by_length(examples.end - dataset.interactions.starts[examples.user])
