@@ -201,8 +201,8 @@ class _Run:
     def epoch(self, number: int, learned: Sequence[Review], tokeniser: Tokeniser, progress: Progress) -> float:
         """Make pass `number`, from 0; it draws from the seed and its own number. Gives the mean loss."""
         settings = self.settings
-        draw = random.Random(f"{settings.seed} {number}")
-        torch.manual_seed(draw.getrandbits(31))
+        draw = random.Random(settings.seed + number)
+        torch.manual_seed(settings.seed + number)
         self.model.train()
         losses: list[float] = []
         for batch, rows in _shuffled_batches(learned, tokeniser, settings, draw):

@@ -180,8 +180,7 @@ def train(
         record(Pass("recommender", number, figures))
     started = time.monotonic() - spent_s
     while epoch < epochs and epoch - best_epoch < settings.patience:
-        rate = settings.peak_rate if start is None else settings.warm_rate
-        loss = run.epoch(epoch, split_ms, rate, epoch / epochs, (epoch + 1) / epochs)
+        loss = run.epoch(epoch, split_ms, settings.peak_rate, epoch / epochs, (epoch + 1) / epochs)
         epoch += 1
         curve.append(measured(loss))
         spent_s = time.monotonic() - started
