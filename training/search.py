@@ -42,10 +42,10 @@ Ranges = Mapping[str, Between | OneOf]
 """What may be tried, by the name of the setting."""
 
 
-def changes(settings: DataclassInstance) -> dict[str, Any]:
-    """Give the settings that are not the defaults, by name."""
-    defaults = asdict(type(settings)())
-    return {name: value for name, value in asdict(settings).items() if value != defaults[name]}
+def changes(settings: Settings, defaults: Settings) -> dict[str, Any]:
+    """Give the settings that are not those of `defaults`, by name."""
+    others = asdict(defaults)
+    return {name: value for name, value in asdict(settings).items() if value != others[name]}
 
 
 def write_settings(path: Path, settings: DataclassInstance) -> Path:

@@ -135,7 +135,7 @@ def tune_recommender(
             occasions,
             vectors,
             until_ms=until_ms,
-            settings=settings,
+            settings=replace(settings, budget_s=cli.UNLIMITED_S, threads=threads),
             progress=cli.say,
             record=record,
             checkpoint=checkpoints / "recommender.pt",
@@ -145,7 +145,7 @@ def tune_recommender(
     folder = out or _home() / f"recommender-{source}"
     found = tune(
         objective,
-        Settings(budget_s=cli.UNLIMITED_S, threads=threads, seed=seed),
+        Settings(seed=seed),
         TUNED,
         data=f"{source} {path} {options} {len(dataset.interactions.ms)} {until_ms}",
         watched="recommender",

@@ -135,7 +135,7 @@ def tune(
             study.enqueue_trial({name: getattr(defaults, name) for name in ranges})
         trial = study.ask()
         settings = replace(defaults, **{name: _proposed(trial, name, range_) for name, range_ in ranges.items()})
-        progress(f"trial {len(ended) + 1}/{trials}: {changes(settings) or 'the defaults'}")
+        progress(f"trial {len(ended) + 1}/{trials}: {changes(settings, defaults) or 'the defaults'}")
         checkpoints = folder / "checkpoints" / hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         began = time.monotonic()
         try:
@@ -161,7 +161,7 @@ def tune(
     settings = replace(defaults, **best.changed)
     return Tuned(
         best=settings,
-        changed=changes(settings),
+        changed=changes(settings, defaults),
         validation=best.validation,
         default=complete[0].validation,
         trials=found,
@@ -257,7 +257,7 @@ def _trial_of(trial: FrozenTrial, defaults: Any) -> Trial:
     value = _last(trial) if dropped or trial.value is None else trial.value
     return Trial(
         number=trial.number,
-        changed=changes(replace(defaults, **trial.params)),
+        changed=changes(replace(defaults, **trial.params), defaults),
         validation=round(value, 4),
         passes=len(trial.intermediate_values),
         dropped=dropped,

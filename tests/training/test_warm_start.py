@@ -160,9 +160,7 @@ def test_missing_champion_is_told(tmp_path: Path, retrained: Callable[..., list[
 
 
 SHOP_DAYS = 12
-SHOP_SETTINGS = replace(
-    SMALL, epochs=8, patience=8, width=32, entries=1200, warmup=20, peak_rate=5e-3, dropout=0.2
-)
+SHOP_SETTINGS = replace(SMALL, epochs=8, patience=8, width=32, entries=1200, warmup=20, peak_rate=5e-3, dropout=0.2)
 
 
 def shop_vectors(dataset: Dataset) -> np.ndarray:

@@ -117,7 +117,7 @@ def run_trials(
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         if key not in held:
             tried = settings if held_out else replace(settings, refit=False)
-            changed = changes(settings)
+            changed = changes(settings, NextItemSettings())
             progress(f"trial {number} of {len(wanted)}: {split.source} seed {seed} {changed}")
             checkpoints = log.with_suffix(".checkpoints") / key
             trained = train_mixture(
