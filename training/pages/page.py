@@ -24,7 +24,7 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
-svg { max-width: 100%; height: auto; }
+figure { display: inline-block; margin: 0; max-width: 100%; } svg { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
 </style>
 </head>

@@ -18,22 +18,23 @@ _SIZE = (9.0, 3.6)  # inches
 
 
 def learning_curves(curves: Curves, parts: Sequence[str]) -> str:
-    """Draw the loss of each part by pass, and on the right its figures on the validation part."""
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    losses, validation = figure.subplots(1, 2)
-    for part in parts:
-        for name, points in curves.of(part).items():
-            passes, values = zip(*points, strict=True)
-            if name == LOSS:
-                losses.plot(passes, values, marker=".", label=part)
-            elif name.startswith(VALIDATION):
-                label = name.removeprefix(VALIDATION).replace("_", " ")
-                validation.plot(passes, values, marker=".", label=label if len(parts) == 1 else f"{part}: {label}")
-    for axes, title in ((losses, "Loss"), (validation, "Validation")):
+    """Draw the loss of each part by pass, and on the right its figures on the validation part, if it has any."""
+    losses = {part: points for part in parts for name, points in curves.of(part).items() if name == LOSS}
+    validation = {
+        (part, name.removeprefix(VALIDATION).replace("_", " ")): points
+        for part in parts
+        for name, points in curves.of(part).items()
+        if name.startswith(VALIDATION)
+    }
+    drawn = {"Loss": losses, "Validation": {": ".join(key[len(parts) == 1 :]): at for key, at in validation.items()}}
+    drawn = {title: lines for title, lines in drawn.items() if lines}
+    figure = Figure(figsize=(_SIZE[0] / 2 * len(drawn), _SIZE[1]), layout="constrained")
+    for axes, (title, lines) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn.items(), strict=True):
+        for label, points in lines.items():
+            axes.plot(*zip(*points, strict=True), marker=".", label=label)
         axes.set(xlabel="pass", title=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if axes.lines:
-            axes.legend(fontsize=8)
+        axes.legend(fontsize=8)
     return _svg(figure)
 
 
