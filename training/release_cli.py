@@ -97,9 +97,8 @@ def retrain(
     def train(dataset: Dataset) -> Path:
         champion = None if from_scratch else champion_by_command()
         if champion is None:
-            cli.say(
-                f"trains from nothing: {'--from-scratch' if from_scratch else '`lastclick status` names no released recommender'}"
-            )
+            reason = "--from-scratch" if from_scratch else "`lastclick status` names no released recommender"
+            cli.say(f"trains from nothing: {reason}")
         began = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
         with recording(
             Curves(),
