@@ -63,7 +63,7 @@ def test_help_names_all_verbs_and_none_that_does_not_exist_yet(lastclick: Run) -
     ended = lastclick("--help")
 
     assert all(f" {verb} " in ended.out for verb in (*VERBS, "bench"))
-    assert not any(f" {verb} " in ended.out for verb in ("serve", "forget"))
+    assert " forget " not in ended.out
 
 
 @pytest.mark.parametrize(
