@@ -1,0 +1,137 @@
+"""The shelf: records in, items and models that are current out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import pytest
+
+from feature_repo.events import Item
+from scorer.bundle import BundleError
+from streams.api import shelf as module
+from streams.api.shelf import Kept, Shelf
+from streams.catalogue import encode_record
+from streams.releases import Pointer, Release
+from streams.settings import Settings
+from tests.streams.fakes import ENCODER, FakeRecommender, FakeTextEncoder, consumed, item
+
+FIRST = Pointer("v1", "recommender/v1", "0" * 64)
+
+
+class Doubling(FakeRecommender):
+    """Another version, whose item vectors are twice as long."""
+
+    version = "recommender-2"
+
+    def item_vectors(self, item_ids: Any, text_vectors: Any) -> Any:
+        return 2 * super().item_vectors(item_ids, text_vectors)
+
+    def warm_up(self, items: Any) -> None:
+        """Nothing is cold here."""
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    kept = Kept(cast("Any", FakeRecommender()), cast("Any", FakeTextEncoder()), FIRST)
+    shelf = Shelf(Settings(), kept)
+    yield shelf
+    shelf.close()
+
+
+def arrive(shelf: Shelf, *items: Item) -> None:
+    for each in items:
+        value = encode_record(each, np.ones(3, np.float32), ENCODER)
+        shelf.catalogue.apply(consumed(each.item_id.encode(), value))
+
+
+def release(version: str) -> bytes:
+    pointer = {"version": version, "location": f"recommender/{version}", "sha256": "1" * 64}
+    return msgspec.json.encode({**pointer, "metrics": {}, "released_at_ms": 1, "by": "ann"})
+
+
+def test_items_count_from_the_next_refresh_on(shelf: Shelf) -> None:
+    arrive(shelf, item("a", "lamps", title="Red lamp", price=5.0), item("b", in_stock=False))
+    assert shelf.item("a") is None
+
+    shelf.refresh()
+
+    assert shelf.revision == 1
+    assert (shelf.item("a") or item("none")).price == 5.0
+    assert shelf.newest == ("a",)
+    assert shelf.titles.find("red", None, None, 10, 0, 2_000_000_000_000).item_ids == ("a",)
+    shelf.refresh()
+    assert shelf.revision == 1, "nothing has changed since"
+
+
+def test_changed_and_removed_items_are_so_in_search_too(shelf: Shelf) -> None:
+    arrive(shelf, item("a", title="Red lamp"), item("b", title="Red chair"))
+    shelf.refresh()
+    arrive(shelf, item("a", title="Blue lamp"))
+    shelf.catalogue.apply(consumed(b"b", None))
+
+    shelf.refresh()
+
+    assert shelf.revision == 2
+    assert shelf.item("b") is None
+    assert shelf.titles.find("red", None, None, 10, 0, 2_000_000_000_000).total == 0
+    assert shelf.newest == ("a",)
+
+
+def follow(shelf: Shelf, *values: bytes | None) -> None:
+    """Take in releases, and return when the last one has been acted on."""
+
+    async def scenario() -> None:
+        work = asyncio.ensure_future(shelf._follow_releases())
+        for value in values:
+            shelf._take_release(consumed(b"recommender", value))
+            # Acted on in the shelf's thread: whatever is asked of that afterwards comes later.
+            for _ in range(10):
+                await asyncio.sleep(0)
+            await shelf.in_thread(lambda: None)
+            for _ in range(10):
+                await asyncio.sleep(0)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_released_recommender_is_served_with_vectors_of_its_own(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Pointer] = []
+
+    def load(load: Any, settings: Settings, name: str, pointer: Pointer) -> Doubling:
+        loaded.append(pointer)
+        return Doubling()
+
+    monkeypatch.setattr(module, "load_released", load)
+    arrive(shelf, item("a"))
+    shelf.refresh()
+
+    follow(shelf, release("v2"), release("v2"))
+
+    assert [pointer.version for pointer in loaded] == ["v2"]
+    assert shelf.recommender.version == "recommender-2"
+    assert shelf.catalogue.table.vectors[shelf.catalogue.table.row("a")].tolist() == [2.0, 2.0, 2.0]
+    assert isinstance(shelf.releases["recommender"], Release)
+
+
+def test_release_that_cannot_be_served_leaves_the_former_one(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(load: Any, settings: Settings, name: str, pointer: Pointer) -> Doubling:
+        raise BundleError(settings.models, "manifest", seen="nothing", expected="a manifest", remedy="publish it")
+
+    monkeypatch.setattr(module, "load_released", refuse)
+
+    follow(shelf, b"no release", release("v2"))
+
+    assert shelf.recommender.version == "recommender-1"
+    assert shelf.releases["recommender"].version == "v2"
+
+
+def test_release_that_was_taken_back_is_forgotten(shelf: Shelf) -> None:
+    follow(shelf, release("v1"), None)
+
+    assert shelf.releases == {}
