@@ -137,7 +137,9 @@ class Api:
     async def _connect(self) -> None:
         """Open the stores, making the tables that are missing."""
         loop = asyncio.get_running_loop()
-        self._store = await loop.run_in_executor(None, Store, self.settings)
+        if self._store is None:
+            # Kept for another try: what comes after it may fail while the cluster is still starting.
+            self._store = await loop.run_in_executor(None, Store, self.settings)
         session, keyspace = self._store.session, self.settings.keyspace
         online = open_feature_store(online_config(self.settings), session)
         await loop.run_in_executor(None, online.apply)

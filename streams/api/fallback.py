@@ -31,6 +31,9 @@ OWN = Served("user", "the user's own list")
 EVERYBODYS = POPULAR_SCENE, ""
 """Owner of the list of what is popular in all."""
 
+SEGMENT = "segment"
+"""Scene of the lists that were served for want of a user's own: what is popular in a category."""
+
 NEWEST = "catalogue", ""
 """Owner of the list of the catalogue's newest items."""
 
@@ -109,7 +112,9 @@ class Lists:
             self._kept.put(owner, stored)
             return ServedList(stored, Served("items", f"the list {scene!r}" + (f" of {key!r}" if key else "")))
         reason = f"there is no list {scene!r}" + (f" of {key!r}" if key else "") + " yet"
-        return await self._popular(reason) if scene != POPULAR_SCENE or key else self._newest(reason)
+        if key:
+            return await self._of_segment("", Wanted(key), reason) or await self._popular(reason)
+        return await self._popular(reason) if scene != POPULAR_SCENE else self._newest(reason)
 
     async def related(self, item_id: str, kind: str) -> ServedList:
         """Items that go with an item; an empty list when nothing is known of it."""
@@ -128,14 +133,17 @@ class Lists:
 
     def kept_of_user(self, user_id: str, scene: str, list_id: str, wanted: Wanted) -> ServedList | None:
         """A list that was served to the user lately, by its id."""
-        owners: list[tuple[Source, Owner]] = [("user", (_owner_scene(scene, wanted), user_id))]
-        if wanted.category:
-            owners.append(("segment", (POPULAR_SCENE, wanted.category)))
-        return self._kept_of([*owners, ("popular", EVERYBODYS), ("catalogue", NEWEST)], list_id)
+        own, segment = (_owner_scene(scene, wanted), user_id), (SEGMENT, list_id)
+        return self._kept_of(
+            [("user", own), ("segment", segment), ("popular", EVERYBODYS), ("catalogue", NEWEST)], list_id
+        )
 
     def kept_of_items(self, scene: str, key: str, list_id: str) -> ServedList | None:
         """A list that belongs to no user and was served lately, by its id."""
-        return self._kept_of([("items", (scene, key)), ("popular", EVERYBODYS), ("catalogue", NEWEST)], list_id)
+        own, segment = (scene, key), (SEGMENT, list_id)
+        return self._kept_of(
+            [("items", own), ("segment", segment), ("popular", EVERYBODYS), ("catalogue", NEWEST)], list_id
+        )
 
     def _kept_of(self, owners: Sequence[tuple[Source, Owner]], list_id: str) -> ServedList | None:
         for source, owner in owners:
@@ -156,7 +164,8 @@ class Lists:
             return None  # what stands in next says so
         if stored is None:
             return None
-        self._kept.put((POPULAR_SCENE, category), stored)
+        # Under its own id: the next page is asked for by who does not know whose segment it was.
+        self._kept.put((SEGMENT, stored.list_id), stored)
         return ServedList(stored, Served("segment", f"{reason}; this is popular in {category}"))
 
     async def _favourite(self, user_id: str) -> str:

@@ -32,6 +32,8 @@ RATE_S = 5.0
 """Seconds that rates are measured over."""
 
 TIMEOUT_S = 1.0
+BROKER_TIMEOUT_MS = 3_000
+"""An operator wants to be told that the broker is away, rather than to wait for it."""
 FRESHNESS = "lastclick_freshness_seconds_bucket"
 
 
@@ -166,7 +168,9 @@ class Gauges:
         """First and next offsets of topics, summed over their partitions."""
         if self._admin is None:
             self._admin = KafkaAdminClient(
-                bootstrap_servers=self._settings.kafka.split(","), client_id="lastclick-api-gauges"
+                bootstrap_servers=self._settings.kafka.split(","),
+                client_id="lastclick-api-gauges",
+                request_timeout_ms=BROKER_TIMEOUT_MS,
             )
         partitions = [
             TopicPartition(topic["name"], partition["partition_index"])

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 STOP_LIMIT_S = 5
 """Seconds that a stop waits for requests under way; streams of changes never end by themselves."""
 
+KEEP_ALIVE_S = 75
+"""Seconds that a storefront's idle connection stays open; a client that reuses one as it closes gets an error."""
+
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter from others: the driver's and the shelf's beside the requests'."""
 
@@ -85,6 +88,7 @@ def serve(settings: Settings, api_settings: ApiSettings, host: str, port: int, s
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=STOP_LIMIT_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
             )
             uvicorn.Server(config).run(sockets=[listening])
         finally:

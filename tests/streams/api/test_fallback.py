@@ -137,6 +137,29 @@ def test_with_nothing_at_all_the_newest_items_of_the_catalogue_are_served() -> N
     assert served.stored.list_id == shop.home("ben").stored.list_id
 
 
+def test_list_of_a_segment_is_kept_for_its_next_page() -> None:
+    shop = Shop()
+    shop.clicked("ann", "old")
+    shop.rows.item_lists["popular", "lamps"] = listed("lamps-1", "a", "b")
+    shop.home()
+    shop.rows.item_lists["popular", "lamps"] = listed("lamps-2", "b", "a")
+
+    kept = shop.lists.kept_of_user("ann", "home", "lamps-1", Wanted())
+
+    assert kept is not None
+    assert (ids(kept), kept.served.source) == (["a", "b"], "segment")
+
+
+def test_list_of_a_category_falls_back_to_what_is_popular_in_it() -> None:
+    shop = Shop()
+    shop.rows.item_lists["popular", "lamps"] = listed("lamps-1", "a")
+    shop.rows.item_lists["popular", ""] = listed("popular-1", "b")
+
+    served = shop.shared("trending", "lamps")
+
+    assert (ids(served), served.served.source) == (["a"], "segment")
+
+
 def test_list_of_a_category_falls_back_to_what_is_popular_in_all() -> None:
     shop = Shop()
     shop.rows.item_lists["popular", ""] = listed("popular-1", "b")
