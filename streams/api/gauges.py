@@ -171,6 +171,7 @@ class Gauges:
                 bootstrap_servers=self._settings.kafka.split(","),
                 client_id="lastclick-api-gauges",
                 request_timeout_ms=BROKER_TIMEOUT_MS,
+                bootstrap_timeout_ms=BROKER_TIMEOUT_MS,
             )
         partitions = [
             TopicPartition(topic["name"], partition["partition_index"])

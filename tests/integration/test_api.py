@@ -75,6 +75,7 @@ def test_posted_click_is_streamed_and_read_back_in_a_new_list(
             lambda: [each for each in seen if each["caused_by"] == accepted["event_id"]], 60, "a notice"
         )
     page = api.home(ann, "?hydrate=true")
+    wait_until(lambda: "lastclick_api_streams 0.0" in api.get("/metrics").text, 60, "a stream that its client closed")
 
     # Read at once after the notice, and it is there.
     assert (page["list_id"], page["caused_by"]) == (notice[0]["list_id"], accepted["event_id"])
