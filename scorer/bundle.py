@@ -25,7 +25,7 @@ GOLDEN = "golden.npz"
 MODEL_CARD = "MODEL_CARD.md"
 CURRENT = "CURRENT"
 
-Kind = Literal["recommender", "sentiment", "text-encoder"]
+Kind = Literal["recommender", "sentiment", "text-encoder", "aspects"]
 
 
 class BundleError(Exception):

@@ -82,11 +82,14 @@ class TrainingError(Exception):
 def register(app: typer.Typer) -> None:
     """Add the verbs of training to the product's command line."""
     app.add_typer(train_app, name="train")
+    from training.aspects_cli import evaluate_aspects, train_aspects
     from training.next_item_cli import evaluate_sequences, evaluate_sessions
     from training.propensity_cli import evaluate_propensity
     from training.release_cli import gate, retrain
     from training.tune_cli import register as register_tune
 
+    train_app.command("aspects")(train_aspects)
+    evaluate_app.command("aspects")(evaluate_aspects)
     evaluate_app.command("propensity")(evaluate_propensity)
     evaluate_app.command("sequences")(evaluate_sequences)
     evaluate_app.command("sessions")(evaluate_sessions)

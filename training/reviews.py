@@ -62,11 +62,16 @@ class Review:
 
 def part_of(text: str) -> Part:
     """Part of a text by its hash, whatever its case and spacing: a copied review stays in one part."""
-    digest = hashlib.sha256(" ".join(text.lower().split()).encode("utf-8", "replace")).digest()
-    tenth = int.from_bytes(digest[:8], "big") % 10
+    tenth = tenth_of(text)
     if tenth < _TENTHS_TEST:
         return "test"
     return "validation" if tenth < _TENTHS_TEST + _TENTHS_VALIDATION else "train"
+
+
+def tenth_of(text: str) -> int:
+    """Place of a text among ten equal parts, 0 to 9, by its hash; whatever its case and spacing."""
+    digest = hashlib.sha256(" ".join(text.lower().split()).encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8], "big") % 10
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
