@@ -27,6 +27,7 @@ from deploy.local import Status
 if TYPE_CHECKING:
     from feature_repo.archive.feature_values import ValuesReport
     from scorer.gate_report import GateReport
+    from streams.about import About
     from streams.answers import Recommendation
     from streams.archive_report import Archived
     from streams.parity import ParityReport
@@ -122,6 +123,17 @@ def print_features(user_id: str, values: Mapping[str, float | str | None]) -> No
     table = Table("feature", "value", title=f"{user_id}, as Feast serves it")
     for name, value in values.items():
         table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+    stdout.print(table)
+
+
+def print_about(answer: About) -> None:
+    """Show what a text is about."""
+    if not answer.aspects:
+        stdout.print("about none of product, service and delivery")
+        return
+    table = Table("about", "sentiment", "score", "how sure that it is about it")
+    for each in answer.aspects:
+        table.add_row(each.aspect, each.label, f"{each.value:+.2f}", f"{each.probability:.0%}")
     stdout.print(table)
 
 

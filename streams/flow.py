@@ -28,7 +28,7 @@ from streams.cache import CachedUser, StateCache
 from streams.catalogue import Catalogue
 from streams.fence import Stamps
 from streams.lists import SCENE, ListRules, build_lists, list_id
-from streams.messages import for_user, refused, sentiment_score
+from streams.messages import aspects_score, for_user, refused, sentiment_score
 from streams.metrics import Metrics
 from streams.outputs import User, UserRows, feature_row, messages, recommendation_list, stored_state
 from streams.poison import refuse_poison
@@ -185,6 +185,13 @@ class Flow:
         for (decoded, event), value, label in zip(reviews, scored.score.tolist(), scored.labels, strict=True):
             decoded.sentiment = value
             score = sentiment_score(event, value, label, version)
+            batch.messages.append(for_user(topics.SCORES, event.user_id, decoded.record.partition, score))
+        aspects = self._serving.models.aspects
+        if aspects is None:
+            return
+        about = aspects.score([event.text for _, event in reviews])
+        for (decoded, event), mentions in zip(reviews, about.mentions, strict=True):
+            score = aspects_score(event, mentions, aspects.version)
             batch.messages.append(for_user(topics.SCORES, event.user_id, decoded.record.partition, score))
 
     def _begin_reading(self, batch: Batch) -> _Reading:

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from scorer.bundle import BundleError, latest_bundle
+from scorer.aspects import Aspects
+from scorer.bundle import CURRENT, BundleError, latest_bundle
 from scorer.gate_report import ReleasedName
 from scorer.recommender import Recommender
 from scorer.sentiment import Sentiment
@@ -45,11 +46,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The models that a worker starts with, and where they are from."""
+    """The models that a worker starts with, and where they are from; `aspects` where one is published."""
 
     recommender: Recommender
     sentiment: Sentiment
     text_encoder: TextEncoder
+    aspects: Aspects | None
     found: Found
 
 
@@ -70,7 +72,7 @@ def load_models(settings: Settings, releases: Mapping[str, bytes]) -> Loaded:
     start = _Start(settings, releases, encoder, Found({}, {}))
     recommender = start.first("recommender", Recommender.load)
     sentiment = start.first("sentiment", Sentiment.load)
-    return Loaded(recommender, sentiment, encoder, start.found)
+    return Loaded(recommender, sentiment, encoder, _load_aspects(settings), start.found)
 
 
 def load_released(load: Callable[..., Loadable], settings: Settings, name: ReleasedName, pointer: Pointer) -> Loadable:
@@ -139,6 +141,13 @@ class _Start:
     def _refuse(self, name: ReleasedName, why: str) -> None:
         log.error("%s is not served as it was released: %s", name, why)
         self.found.refused.setdefault((name, self.releases[name]), why)
+
+
+def _load_aspects(settings: Settings) -> Aspects | None:
+    """The newest published aspects model; None where none is, for its training data may not be everyone's to use."""
+    if not (settings.models / "aspects" / CURRENT).is_file():
+        return None
+    return _load(Aspects.load, latest_bundle(settings.models, "aspects"), settings)
 
 
 def _load(load: Callable[..., Loadable], path: Path, settings: Settings) -> Loadable:

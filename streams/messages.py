@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 import msgspec
 
 from feature_repo.events import DecodeError, Review
 from feature_repo.features import FeatureRow
+from scorer.aspects import Mention
 from streams.records import Message, Record
 from streams.topics import DEAD_LETTERS
+
+
+class AspectValue(msgspec.Struct, frozen=True):
+    """One of the things that a review is about: ``label`` and ``value`` as in a score of kind ``sentiment``.
+
+    ``probability``: that the review is about it, over one half.
+    """
+
+    aspect: str
+    label: str
+    value: float
+    probability: float
 
 
 class Score(msgspec.Struct, frozen=True, omit_defaults=True):
     """Value of the ``scores`` topic: one per event that caused it and kind, so ``score_id`` repeats on a retry.
 
-    ``value`` is a probability for ``propensity``, and in [-1, 1] for ``sentiment``. ``features`` are those it was
-    computed from.
+    ``value`` is a probability for ``propensity``, and in [-1, 1] for ``sentiment`` and ``aspects``. ``features`` are
+    those it was computed from.
     """
 
     score_id: str
@@ -29,6 +43,7 @@ class Score(msgspec.Struct, frozen=True, omit_defaults=True):
     occurred_at_ms: int
     features: dict[str, float] | None = None
     item_id: str | None = None
+    aspects: tuple[AspectValue, ...] | None = None
 
 
 class ListNotice(msgspec.Struct, frozen=True):
@@ -84,6 +99,31 @@ def sentiment_score(review: Review, value: float, label: str, model_version: str
         occurred_at_ms=review.occurred_at_ms,
         item_id=review.item_id,
     )
+
+
+def aspects_score(review: Review, mentions: Sequence[Mention], model_version: str) -> Score:
+    """Score of what a review is about: ``label`` names it, ``value`` is the mood of what it likes least.
+
+    About nothing, ``label`` is ``none`` and ``value`` 0.
+    """
+    aspects = aspect_values(mentions)
+    return Score(
+        score_id=f"aspects:{review.event_id}",
+        user_id=review.user_id,
+        kind="aspects",
+        value=min((each.value for each in aspects), default=0.0),
+        label=", ".join(each.aspect for each in aspects) or "none",
+        model_version=model_version,
+        caused_by=review.event_id,
+        occurred_at_ms=review.occurred_at_ms,
+        item_id=review.item_id,
+        aspects=aspects,
+    )
+
+
+def aspect_values(mentions: Sequence[Mention]) -> tuple[AspectValue, ...]:
+    """What a text is about, as messages and answers say it."""
+    return tuple(AspectValue(each.aspect, each.label, each.score, each.probability) for each in mentions)
 
 
 def propensity_score(

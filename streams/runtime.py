@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from functools import partial
 
 from feature_repo.online import OnlineConfig, OnlineFeatures, open_feature_store
+from scorer.aspects import Aspects
 from scorer.recommender import Recommender
 from scorer.sentiment import Sentiment
 from scorer.text_encoder import TextEncoder
@@ -60,7 +61,7 @@ class Runtime:
         self.metrics = Metrics()
         self.catalogue = Catalogue(loaded.recommender, loaded.text_encoder.weights_sha256)
         limits = Limits(watch_s=settings.probation_s, psi=settings.probation_psi)
-        self.serving = Serving(Models(loaded.recommender, loaded.sentiment), self.catalogue, limits)
+        self.serving = Serving(Models(loaded.recommender, loaded.sentiment, loaded.aspects), self.catalogue, limits)
         self.popularity = Popularity()
         self.durability = durability
         self._fences = fences
@@ -200,7 +201,7 @@ class Runtime:
         with GroupLag(self.settings) as group:
             return group.by_topic([ITEMS])[ITEMS]
 
-    def all_models(self) -> dict[str, Recommender | Sentiment | TextEncoder]:
+    def all_models(self) -> dict[str, Recommender | Sentiment | Aspects | TextEncoder]:
         """The models this worker serves, by the name of their bundle."""
         return {**self.serving.models.by_name(), "text-encoder": self._text_encoder}
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_repo.state import Entry
+from scorer.aspects import Aspects
 from scorer.gate_report import ReleasedName
 from scorer.recommender import Recommender, Scores
 from scorer.sentiment import Sentiment, SentimentScores
@@ -33,14 +34,16 @@ WentBack = Callable[[ReleasedName, str], None]
 
 @dataclass(frozen=True)
 class Models:
-    """The models that a worker serves."""
+    """The models that a worker serves; `aspects` where one is published."""
 
     recommender: Recommender
     sentiment: Sentiment
+    aspects: Aspects | None = None
 
-    def by_name(self) -> dict[str, Recommender | Sentiment]:
-        """The models by the name they are released under."""
-        return {"recommender": self.recommender, "sentiment": self.sentiment}
+    def by_name(self) -> dict[str, Recommender | Sentiment | Aspects]:
+        """The models by the name of their bundle."""
+        optional = {"aspects": self.aspects} if self.aspects is not None else {}
+        return {"recommender": self.recommender, "sentiment": self.sentiment, **optional}
 
 
 class Serving:

@@ -156,7 +156,7 @@ class OutputWatch:
         if score.kind == "sentiment":
             self.seen.sentiments[score.caused_by] = Sentiment(score.value, score.label)
             self._story.reviewed(score.caused_by, self.seen.sentiments[score.caused_by])
-        elif score.user_id == self._story.user_id:
+        elif score.kind == "propensity" and score.user_id == self._story.user_id:
             self._story.scored(score.caused_by, score.value)
 
     def _read_list(self, notice: ListNotice, since_s: float) -> None:

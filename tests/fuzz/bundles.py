@@ -1,4 +1,4 @@
-"""The smallest bundles that load: a folder in, a recommender and a sentiment model of a few bytes written into it."""
+"""The smallest bundles that load: a folder in, a recommender or a text model of a few bytes written into it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from feature_repo.features import NUMERIC_NAMES
-from scorer.bundle import Manifest
+from scorer.aspects import WIDTH as ASPECTS_WIDTH
+from scorer.bundle import Kind, Manifest
 from scorer.encoder import ENCODER_VERSION
 from scorer.publishing import save_golden, write_manifest
 from scorer.recommender import GRAPH, ITEMS
@@ -76,6 +77,15 @@ def write_recommender(folder: Path) -> None:
 
 def write_sentiment(folder: Path) -> None:
     """Write a sentiment model that knows three words and thinks the same of each."""
+    _write_text_model(folder, "sentiment", 3)
+
+
+def write_aspects(folder: Path) -> None:
+    """Write an aspects model that knows three words and finds every state of every aspect as likely."""
+    _write_text_model(folder, "aspects", ASPECTS_WIDTH)
+
+
+def _write_text_model(folder: Path, kind: Kind, width: int) -> None:
     tokenizer = Tokenizer(models.WordLevel(WORDS, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.enable_truncation(16)
@@ -89,18 +99,18 @@ def write_sentiment(folder: Path) -> None:
         helper.make_node("ReduceMean", ["vectors", "places"], ["mean"], keepdims=0),
         helper.make_node("Softmax", ["mean"], ["probabilities"]),
     ]
-    tables = {"table": np.zeros((len(WORDS), 3), np.float32), "places": np.array([1], np.int64)}
-    _save_graph(folder / INT8_GRAPH, nodes, inputs, [("probabilities", TensorProto.FLOAT, ["B", 3])], tables)
+    tables = {"table": np.zeros((len(WORDS), width), np.float32), "places": np.array([1], np.int64)}
+    _save_graph(folder / INT8_GRAPH, nodes, inputs, [("probabilities", TensorProto.FLOAT, ["B", width])], tables)
     save_golden(
         folder,
         {GOLDEN_TEXTS: np.array(["good mug", "bad"]), GOLDEN_IDS: np.array([1, 3, 2], np.int64)},
-        {"probabilities": np.full((2, 3), 1 / 3, np.float32)},
+        {"probabilities": np.full((2, width), 1 / width, np.float32)},
     )
     write_manifest(
         folder,
         Manifest(
-            name="sentiment",
-            kind="sentiment",
+            name=kind,
+            kind=kind,
             encoder_version=TOKENS_VERSION,
             max_length=16,
             golden_tolerance=1e-3,

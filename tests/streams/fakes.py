@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord
 
 from feature_repo.events import Item
 from feature_repo.online import ItemFeatureRow, UserFeatureRow
+from scorer.aspects import ASPECTS, AspectScores, Mention
 from scorer.recommender import Scores
 from scorer.sentiment import SentimentScores
 from streams.catalogue import Catalogue, encode_record
@@ -70,6 +71,18 @@ class FakeSentiment:
         return SentimentScores(
             np.zeros((len(texts), 3), np.float32), score, tuple("positive" if each else "negative" for each in good)
         )
+
+
+class FakeAspects:
+    """What a text names it is about, and it likes it."""
+
+    version = "aspects-1"
+
+    def score(self, texts: Sequence[str]) -> AspectScores:
+        mentions = tuple(
+            tuple(Mention(aspect, "positive", 0.9, 0.5) for aspect in ASPECTS if aspect in text) for text in texts
+        )
+        return AspectScores(np.zeros((len(texts), len(ASPECTS), 4), np.float32), mentions)
 
 
 class FakeTextEncoder:

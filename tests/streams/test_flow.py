@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from streams.waiting import Patience
 from tests.streams.fakes import (
     NOW_MS,
     Done,
+    FakeAspects,
     FakeOnline,
     FakeProducer,
     FakeRecommender,
@@ -387,6 +389,38 @@ def test_reviews_mood_reaches_the_state_and_the_scores(worker: Worker) -> None:
     assert sentiment["score_id"] == "sentiment:r1"
     assert propensity["features"]["mood_last"] == 0.75
     assert worker.state().moods[0].score_milli == 750
+
+
+def test_without_an_aspects_model_a_review_makes_a_score_of_its_mood_alone(worker: Worker) -> None:
+    worker.process(record(Review("r1", "anna", "tent", "good product, slow delivery", NOW_MS), 0))
+
+    assert [score["kind"] for score in worker.values("scores")] == ["sentiment", "propensity"]
+
+
+def test_aspects_model_says_of_each_review_what_it_is_about(worker: Worker) -> None:
+    worker.serving.models = replace(worker.serving.models, aspects=FakeAspects())  # type: ignore[arg-type]
+    worker.process(
+        record(Review("r1", "anna", "tent", "good product, fine delivery", NOW_MS), 0),
+        record(Review("r2", "anna", "cup", "good", NOW_MS), 1),
+        record(click(1), 0),
+    )
+
+    first, second = (score for score in worker.values("scores") if score["kind"] == "aspects")
+    assert (first["score_id"], first["caused_by"], first["item_id"]) == ("aspects:r1", "r1", "tent")
+    assert (first["label"], first["model_version"]) == ("product, delivery", "aspects-1")
+    assert [each["aspect"] for each in first["aspects"]] == ["product", "delivery"]
+    assert (second["label"], second["aspects"], second["value"]) == ("none", [], 0.0)
+    assert worker.state().moods[0].score_milli == 750  # what the state learns of a review stays its sentiment
+
+
+def test_replayed_review_is_about_the_same_under_the_same_id(worker: Worker) -> None:
+    worker.serving.models = replace(worker.serving.models, aspects=FakeAspects())  # type: ignore[arg-type]
+    review = record(Review("r1", "anna", "tent", "good delivery", NOW_MS), 0)
+    worker.process(review)
+    worker.process(review)
+
+    first, second = (score for score in worker.values("scores") if score["kind"] == "aspects")
+    assert first == second
 
 
 def test_bad_records_become_dead_letters_and_the_good_ones_go_on(worker: Worker) -> None:

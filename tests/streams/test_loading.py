@@ -12,6 +12,7 @@ import pytest
 
 from scorer.bundle import BundleError
 from scorer.recommender import GRAPH
+from scorer.text_graph import INT8_GRAPH
 from streams import loading
 from streams.loading import Loaded, ModelsDisagree, load_models
 from streams.releases import next_release, point_to
@@ -103,3 +104,25 @@ def test_models_that_do_not_fit_are_an_error(home: Path, monkeypatch: pytest.Mon
 
     with pytest.raises(ModelsDisagree, match="publish the encoder it was trained with"):
         load(home, released(home, "v1"))
+
+
+def test_without_a_published_aspects_model_none_is_served(home: Path) -> None:
+    assert load(home, {}).aspects is None
+
+
+def test_newest_published_aspects_model_is_served(home: Path) -> None:
+    for version in ("a1", "a2"):
+        publish(home / "models", "aspects", version)
+
+    served = load(home, {}).aspects
+
+    assert served is not None
+    assert served.version == "a2"
+
+
+def test_damaged_aspects_model_is_named_rather_than_left_out(home: Path) -> None:
+    folder = publish(home / "models", "aspects", "a1")
+    (folder / INT8_GRAPH).write_bytes(b"")
+
+    with pytest.raises(BundleError, match=r"aspects/a1.*sha256"):
+        load(home, {})

@@ -8,7 +8,8 @@ import pytest
 
 from feature_repo.declarations import FeatureRow
 from feature_repo.events import DecodeError, Review
-from streams.messages import ListNotice, for_user, propensity_score, refused, sentiment_score
+from scorer.aspects import Mention
+from streams.messages import ListNotice, aspects_score, for_user, propensity_score, refused, sentiment_score
 from streams.records import Record
 from streams.topics import DEAD_LETTERS, RECOMMENDATIONS
 from streams.triggers import PropensityRule, TriggerMemory
@@ -96,3 +97,26 @@ def test_trigger_has_the_contracts_fields() -> None:
     assert trigger is not None
     value = json.loads(for_user("triggers", "anna", 0, trigger).value or b"")
     assert {"trigger_id", "rule", "score", "reason", "arm", "caused_by"} <= value.keys()
+
+
+def test_aspects_score_names_what_a_review_is_about_and_what_it_likes_least() -> None:
+    review = Review("r1", "anna", "tent", "Lovely tent, but it came late.", 5)
+    mentions = (Mention("product", "positive", 0.99, 0.9), Mention("delivery", "negative", 0.75, -0.8))
+
+    value = json.loads(for_user("scores", "anna", 0, aspects_score(review, mentions, "v1")).value or b"")
+
+    assert value == {
+        "score_id": "aspects:r1",
+        "user_id": "anna",
+        "kind": "aspects",
+        "value": -0.8,
+        "label": "product, delivery",
+        "model_version": "v1",
+        "caused_by": "r1",
+        "occurred_at_ms": 5,
+        "item_id": "tent",
+        "aspects": [
+            {"aspect": "product", "label": "positive", "value": 0.9, "probability": 0.99},
+            {"aspect": "delivery", "label": "negative", "value": -0.8, "probability": 0.75},
+        ],
+    }

@@ -17,7 +17,7 @@ _GOLDEN_TEXTS = (
     "Arrived two days early and well packed.",
     "It broke after two days and nobody answered my mails. I returned it.",
     "Nice lamp, but the parcel came late and the box was crushed.",
-    "I ordered it on a Monday.",
+    "The seller refunded me within a day. Great service!",
     "",
 )
 _LIMITS = (
@@ -62,8 +62,8 @@ def build(models_dir: Path, trained: Trained, learned: int) -> Path:
         module=trained.model,
         output="probabilities",
         golden_texts=_GOLDEN_TEXTS,
-        tolerance=0.2,
-        cosine=0.98,
+        tolerance=0.25,
+        cosine=0.97,
         card=ModelCard(
             title="Aspects: what a review is about",
             data=f"{data[0].upper()}{data[1:]}; the encoder is {NAME}, as the sentiment model's weights adapt it.",

@@ -22,7 +22,7 @@ from scorer.tokenise import TokenBatch, Tokeniser, batches, write_tokeniser
 from training.aspects.figures import aspect_figures
 from training.aspects.model import AspectsModel, new_model
 from training.aspects.sentences import Sentence, truth_of
-from training.minilm import package_file
+from training.minilm import MiniLM, package_file
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class TrainSettings:
     ----------
     epochs
         Passes over the training part.
+    frozen_layers
+        Lowest layers of the encoder's six that stay as they are; they and the embeddings are the same for any text.
     batch
         Sentences a step.
     learning_rate
@@ -54,6 +56,7 @@ class TrainSettings:
     """
 
     epochs: int = 4
+    frozen_layers: int = 2
     batch: int = 32
     learning_rate: float = 1e-4
     head_learning_rate: float = 1e-3
@@ -90,8 +93,7 @@ def train(
     halved = device == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     tokeniser = _tokeniser(settings.max_tokens)
     model = new_model().to(device)
-    # Most words are in no labelled sentence: moving the others alone would pull them apart.
-    model.encoder.words.requires_grad_(False)
+    _freeze(model.encoder, settings.frozen_layers)
     encoder = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
     groups = [
         {"params": encoder, "lr": settings.learning_rate},
@@ -128,6 +130,13 @@ def train(
 def probabilities_of(trained: Trained, sentences: Sequence[Sentence]) -> NDArray[np.float32]:
     """Probabilities that torch gives the states of each sentence's aspects, float32 [N, 3, 4]."""
     return _probabilities(trained.model, sentences, _tokeniser(trained.settings.max_tokens), "cpu")
+
+
+def _freeze(encoder: MiniLM, layers: int) -> None:
+    """Leave the embeddings and the lowest `layers` as they are: most words are in no labelled sentence."""
+    encoder.requires_grad_(False)
+    for layer in encoder.layers[layers:]:
+        layer.requires_grad_(True)
 
 
 def _shuffled_batches(
