@@ -86,10 +86,12 @@ def register(app: typer.Typer) -> None:
     from training.next_item_cli import evaluate_sequences, evaluate_sessions
     from training.propensity_cli import evaluate_propensity
     from training.release_cli import gate, retrain
+    from training.sentiment_cli import evaluate_sentiment
     from training.tune_cli import register as register_tune
 
     train_app.command("aspects")(train_aspects)
     evaluate_app.command("aspects")(evaluate_aspects)
+    evaluate_app.command("sentiment")(evaluate_sentiment)
     evaluate_app.command("propensity")(evaluate_propensity)
     evaluate_app.command("sequences")(evaluate_sequences)
     evaluate_app.command("sessions")(evaluate_sessions)
@@ -195,7 +197,7 @@ def train_all(budget_s: BudgetS = 90.0, threads: Threads = 1) -> None:
 
 @evaluate_app.command(LOG)
 def evaluate(
-    source: Annotated[str, typer.Argument(help=f"{_SOURCE_HELP} Or sentiment, for the sentiment model.")],
+    source: Annotated[str, typer.Argument(help=_SOURCE_HELP)],
     path: SourcePath = None,
     held_out_days: Annotated[float | None, typer.Option(help="Days at the log's end to hold out.")] = None,
     days: Days = None,
@@ -205,24 +207,15 @@ def evaluate(
     time_unit: TimeUnit = None,
     budget_s: BudgetS = 400.0,
     threads: Threads = 1,
-    text_column: Annotated[str, typer.Option(help="sentiment: column of the text.")] = "Review Text",
-    label_column: Annotated[str, typer.Option(help="sentiment: column of stars (1 to 5), or of 0 and 1.")] = "Rating",
-    title_column: Annotated[str | None, typer.Option(help="sentiment: column put before the text.")] = None,
-    held_out: Annotated[bool, typer.Option(help="sentiment: only texts that training never saw.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure models on what training did not see: a log's last days, or labelled texts.
+    """Measure lists and forecasts on a log's last days.
 
-    For a log, a recommender is trained on the earlier part, and measured beside simple rules; nothing is published.
-    For sentiment without a file, the simulated shop's reviews are scored, whose true mood is known.
+    A recommender is trained on the earlier part, and measured beside simple rules; nothing is published.
     """
     require_training()
-    from training import reports
-
-    if source == "sentiment":
-        _evaluate_sentiment(path, text_column, label_column, title_column, held_out, as_json)
-        return
     from feature_repo.sources import source_options
+    from training import reports
     from training.chain import HELD_OUT_DAYS
     from training.evaluate import evaluate as evaluate_log
     from training.prepare import open_dataset, text_encoder, text_vectors
@@ -241,26 +234,6 @@ def evaluate(
         print_json(report)
     else:
         reports.print_report(report)
-
-
-def _evaluate_sentiment(
-    path: Path | None, text_column: str, label_column: str, title_column: str | None, held_out: bool, as_json: bool
-) -> None:
-    from scorer.bundle import latest_bundle
-    from scorer.sentiment import Sentiment
-    from training import reports
-    from training.sentiment import evaluate as evaluate_texts
-    from training.sentiment import evaluate_simulated
-
-    model = Sentiment.load(latest_bundle(models_dir(), "sentiment"), "auto")
-    if path is None:
-        report = evaluate_simulated(model)
-    else:
-        report = evaluate_texts(path, text_column, label_column, model, title_column=title_column, held_out=held_out)
-    if as_json:
-        print_json(report)
-    else:
-        reports.print_sentiment(report)
 
 
 def _train_recommender(

@@ -8,7 +8,7 @@ part those of TF-IDF with logistic regression trained on the other texts of the 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from sklearn.pipeline import make_pipeline
 
 from feature_repo.sources.shop.reviews import label_of, labelled_reviews
 from scorer.sentiment import LABELS, Sentiment
-from training.reviews import NEGATIVE, POSITIVE, LabelledTexts, mood_of_stars, part_of, read_labelled
+from training.reviews import NEGATIVE, POSITIVE, LabelledTexts, ReviewsError, mood_of_stars, part_of, read_labelled
 from training.sentiment_metrics import mood_metrics
+
+_TEXTS_A_PART = 1000
 
 
 class SentimentReport(msgspec.Struct, frozen=True):
@@ -66,21 +68,24 @@ def evaluate(
     *,
     title_column: str | None = None,
     held_out: bool = False,
+    progress: Callable[[str], None] = print,
 ) -> SentimentReport:
     """Score the texts of `file` and hold the scores against its labels.
 
     Parameters
     ----------
     file
-        CSV, plain or gzipped.
+        CSV or TSV, plain or gzipped.
     text_column, label_column
-        Names of its columns; labels are stars (1 to 5) or 0 and 1.
+        Names of its columns; labels are stars (1 to 5), 0 and 1, or words for moods.
     model
         The loaded bundle.
     title_column
         Column whose text is put before the text.
     held_out
         Whether to score only the texts that training never sees, and compute the floor.
+    progress
+        Told how many texts are scored, as they are.
 
     Raises
     ------
@@ -91,7 +96,9 @@ def evaluate(
     test = np.array([part_of(text) == "test" for text in rows.keys])
     scored = test if held_out else np.ones(len(rows.texts), dtype=np.bool_)
     texts = [rows.texts[place] for place in np.flatnonzero(scored)]
-    probabilities, elapsed_ms = _timed(model, texts)
+    if not texts:
+        raise ReviewsError(f"reviews of {file}: none of {len(rows.texts)} texts is held out; leave --held-out away")
+    probabilities, elapsed_ms = _timed(model, texts, progress)
     return SentimentReport(
         source=str(file),
         part="test" if held_out else "all",
@@ -112,7 +119,7 @@ def evaluate_simulated(model: Sentiment, count: int = 1000, seed: int = 1) -> Se
     pairs = list(labelled_reviews(seed, count))
     texts = [text for text, _ in pairs]
     truth = np.array([mood for _, mood in pairs])
-    probabilities, elapsed_ms = _timed(model, texts)
+    probabilities, elapsed_ms = _timed(model, texts, lambda message: None)
     figures = mood_metrics(probabilities, np.array([LABELS.index(label_of(mood)) for mood in truth]))
     score = probabilities[:, POSITIVE] - probabilities[:, NEGATIVE]
     figures["mood_correlation"] = float(np.corrcoef(_ranks(score), _ranks(truth))[0, 1])
@@ -128,10 +135,17 @@ def evaluate_simulated(model: Sentiment, count: int = 1000, seed: int = 1) -> Se
     )
 
 
-def _timed(model: Sentiment, texts: Sequence[str]) -> tuple[NDArray[np.float32], float]:
+def _timed(
+    model: Sentiment, texts: Sequence[str], progress: Callable[[str], None]
+) -> tuple[NDArray[np.float32], float]:
     started = time.perf_counter()
-    probabilities = model.score(texts).probabilities
-    return probabilities, round(1000 * (time.perf_counter() - started) / len(texts), 2)
+    parts = []
+    for start in range(0, len(texts), _TEXTS_A_PART):
+        parts.append(model.score(texts[start : start + _TEXTS_A_PART]).probabilities)
+        scored, elapsed_s = start + len(parts[-1]), time.perf_counter() - started
+        left_s = elapsed_s * (len(texts) - scored) / scored
+        progress(f"{scored:,} of {len(texts):,} texts scored, {left_s:.0f} s left")
+    return np.concatenate(parts), round(1000 * (time.perf_counter() - started) / len(texts), 2)
 
 
 def _ranks(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -29,12 +29,13 @@ def mood_metrics(
         int64 [N], places in that order: gives ``accuracy``, ``macro_f1``, ``calibration_error`` (of the most
         probable mood), ``log_loss`` and ``auc_positive_negative`` (of the score, neutral left out).
     recommended
-        bool [N]: gives ``auc_recommended``, of the score.
+        bool [N]: gives ``auc_recommended``, of the score, and ``accuracy_recommended``, of a score above 0.
     """
     score = probabilities[:, POSITIVE] - probabilities[:, NEGATIVE]
     found: dict[str, float] = {}
     if recommended is not None and len(set(recommended.tolist())) == 2:
         found["auc_recommended"] = float(roc_auc_score(recommended, score))
+        found["accuracy_recommended"] = float(accuracy_score(recommended, score > 0))
     if moods is None:
         return found
     predicted = probabilities.argmax(axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,54 @@ def test_unusable_labels_are_counted(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"text": "x", "stars": stars} for stars in ("5.0", "great", "", "1")]
     found = read_labelled(_write(tmp_path / "r.csv", rows), "text", "stars")
     assert found.labels.tolist() == [5, 1]
-    assert found.skipped["label is not a whole number from 0 to 5"] == 2
+    assert [count for reason, count in found.skipped.items() if "label" in reason] == [2]
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_columns_may_be_separated_otherwise(tmp_path: Path, separator: str) -> None:
+    lines = [separator.join(cells) for cells in (("stars", "text"), ("5", f'"good{separator} really"'), ("1", "bad"))]
+    path = tmp_path / "reviews.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+    found = read_labelled(path, "text", "stars")
+    assert found.texts == [f"good{separator} really", "bad"]
+    assert found.labels.tolist() == [5, 1]
+
+
+def test_words_for_moods_are_labels(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": "x", "mood": mood} for mood in ("Negative", "neu", "POSITIVE", "mixed")]
+    found = read_labelled(_write(tmp_path / "r.csv", rows), "text", "mood")
+    assert found.labels.tolist() == [1, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("labels", "seen"),
+    [
+        (("1", "1"), "from 1 to 1"),
+        (("0", "2"), "from 0 to 2"),
+        (("great", "grim"), r"2 rows: label is no whole number.*'stars'"),
+    ],
+)
+def test_labels_that_mean_nothing_are_explained(tmp_path: Path, labels: tuple[str, ...], seen: str) -> None:
+    rows: list[dict[str, object]] = [{"text": "x", "stars": label} for label in labels]
+    with pytest.raises(ReviewsError, match=seen) as raised:
+        read_labelled(_write(tmp_path / "r.csv", rows), "text", "stars")
+    assert "negative, neutral and positive" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        (b"", "it is empty; name its columns with --text-column"),
+        (b"text,stars\n" + b"a" * 200_000 + b",5\n", "after line 1: field larger"),
+        (gzip.compress(b"text,stars\ngood,5\n" * 50)[:40], "name a CSV or TSV file"),
+    ],
+    ids=["empty", "one huge field", "cut short"],
+)
+def test_file_that_is_no_table_is_explained(tmp_path: Path, content: bytes, seen: str) -> None:
+    path = tmp_path / "reviews.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(ReviewsError, match=seen):
+        read_labelled(path, "text", "stars")
 
 
 def test_merged_adapters_give_what_the_adapted_encoder_gave() -> None:
@@ -217,7 +265,7 @@ def test_evaluation_of_the_held_out_part_has_a_floor(tiny_bundle: Path, reviews_
     assert whole.floor is None
     assert held_out.texts < 60
     assert held_out.floor is not None
-    assert set(held_out.model) == set(held_out.floor) == {"auc_recommended"}
+    assert set(held_out.model) == set(held_out.floor) == {"auc_recommended", "accuracy_recommended"}
 
 
 def test_simulated_reviews_measure_a_model_without_any_data(tiny_bundle: Path) -> None:
