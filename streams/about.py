@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scorer.aspects import Aspects
-from scorer.bundle import latest_bundle
+from streams.loading import load_aspects
 from streams.messages import AspectValue, aspect_values
 from streams.settings import Settings
 
@@ -28,5 +27,5 @@ def about(settings: Settings, text: str) -> About:
     DeviceError
         When the device of `settings` is demanded and absent.
     """
-    model = Aspects.load(latest_bundle(settings.models, "aspects"), settings.device, threads=settings.model_threads)
+    model = load_aspects(settings)
     return About(text, aspect_values(model.score([text]).mentions[0]), model.version)

@@ -72,7 +72,20 @@ def load_models(settings: Settings, releases: Mapping[str, bytes]) -> Loaded:
     start = _Start(settings, releases, encoder, Found({}, {}))
     recommender = start.first("recommender", Recommender.load)
     sentiment = start.first("sentiment", Sentiment.load)
-    return Loaded(recommender, sentiment, encoder, _load_aspects(settings), start.found)
+    # Optional, because the sentences that it is trained on may not be everyone's to use.
+    aspects = load_aspects(settings) if (settings.models / "aspects" / CURRENT).is_file() else None
+    return Loaded(recommender, sentiment, encoder, aspects, start.found)
+
+
+def load_aspects(settings: Settings) -> Aspects:
+    """Load and verify the newest published aspects model, unless this process has it loaded already.
+
+    Raises
+    ------
+    BundleError, DeviceError
+        When none is published, or it cannot be served.
+    """
+    return _load(Aspects.load, latest_bundle(settings.models, "aspects"), settings)
 
 
 def load_released(load: Callable[..., Loadable], settings: Settings, name: ReleasedName, pointer: Pointer) -> Loadable:
@@ -141,13 +154,6 @@ class _Start:
     def _refuse(self, name: ReleasedName, why: str) -> None:
         log.error("%s is not served as it was released: %s", name, why)
         self.found.refused.setdefault((name, self.releases[name]), why)
-
-
-def _load_aspects(settings: Settings) -> Aspects | None:
-    """The newest published aspects model; None where none is, for its training data may not be everyone's to use."""
-    if not (settings.models / "aspects" / CURRENT).is_file():
-        return None
-    return _load(Aspects.load, latest_bundle(settings.models, "aspects"), settings)
 
 
 def _load(load: Callable[..., Loadable], path: Path, settings: Settings) -> Loadable:

@@ -109,8 +109,8 @@ def read_rows(path: Path, columns: Sequence[str], remedy: str = "name a file tha
         yield from rows
     except csv.Error as error:
         raise ReviewsError(
-            f"reviews of {path}, after line {rows.line_num}: {error}; expected columns of text, quoted where they hold a "
-            "separator or a line break"
+            f"reviews of {path}, after line {rows.line_num}: {error}; expected columns of text, quoted where they "
+            "hold a separator or a line break"
         ) from error
 
 
