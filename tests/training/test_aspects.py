@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -34,7 +35,7 @@ from training.aspects.sentences import (
     states_of,
     truth_of,
 )
-from training.aspects.train import Trained, TrainSettings, probabilities_of, train
+from training.aspects.train import Trained, TrainSettings, _share_of_rate, probabilities_of, train
 from training.cli import register
 from training.model_card import missing_sections
 
@@ -191,6 +192,23 @@ def test_figures_of_known_predictions() -> None:
     assert found["aspect_macro_f1"] == pytest.approx((0.8 + 1.0) / 3)
     assert found["sentiment_accuracy"] == pytest.approx(2 / 3)
     assert found["exact"] == 0.5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 11, 296])
+def test_learning_rate_rises_falls_and_never_fails(steps: int) -> None:
+    shares = [_share_of_rate(step, steps) for step in range(steps + 1)]
+    assert all(0 < share <= 1 for share in shares)
+    assert shares[-1] < 0.05 or steps < 3
+
+
+def test_learning_rate_is_that_of_one_cycle() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([parameter], 1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.0, total_steps=296, pct_start=0.1, cycle_momentum=False)
+    for step in range(295):
+        assert schedule.get_last_lr()[0] == pytest.approx(_share_of_rate(step, 296), abs=1e-9)
+        optimiser.step()
+        schedule.step()
 
 
 def test_same_seed_trains_the_same_model(sentences: Sentences, trained: Trained) -> None:

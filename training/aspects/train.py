@@ -5,9 +5,11 @@ The test part is not looked at.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -101,10 +103,7 @@ def train(
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
     steps = settings.epochs * -(-len(learned) // settings.batch)
-    highest = [settings.learning_rate, settings.head_learning_rate]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, highest, total_steps=steps, pct_start=0.1, cycle_momentum=False
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(_share_of_rate, steps=steps))
 
     progress(f"{len(learned)} sentences to learn from, {len(held_out)} to validate with, on {device}")
     step = 0
@@ -130,6 +129,18 @@ def train(
 def probabilities_of(trained: Trained, sentences: Sequence[Sentence]) -> NDArray[np.float32]:
     """Probabilities that torch gives the states of each sentence's aspects, float32 [N, 3, 4]."""
     return _probabilities(trained.model, sentences, _tokeniser(trained.settings.max_tokens), "cpu")
+
+
+def _share_of_rate(step: int, steps: int) -> float:
+    """Share of the highest learning rate at a step: up over a tenth of the steps and down, each as half a cosine.
+
+    As `torch.optim.lr_scheduler.OneCycleLR`, which divides by zero where a tenth is one step or less.
+    """
+    top = max(0.1 * steps - 1, 1.0)
+    first, last = 0.04, 4e-6
+    if step <= top:
+        return 1 + (first - 1) * (1 + math.cos(math.pi * step / top)) / 2
+    return last + (1 - last) * (1 + math.cos(math.pi * min((step - top) / max(steps - 1 - top, 1.0), 1.0))) / 2
 
 
 def _freeze(encoder: MiniLM, layers: int) -> None:
