@@ -62,6 +62,8 @@ class TextExport:
         Smallest accepted cosine between a row of the int8 graph and the same row in float32.
     card
         What a reader must know of it.
+    in_float
+        Linear parts of every `training.minilm.Layer` that the int8 graph keeps in float32, such as ``down``.
     """
 
     module: TextModel
@@ -70,6 +72,7 @@ class TextExport:
     tolerance: float
     cosine: float
     card: ModelCard
+    in_float: Sequence[str] = ()
 
 
 def export_bundle(export: TextExport, models_dir: Path, manifest: Manifest) -> Path:
@@ -89,7 +92,7 @@ def export_bundle(export: TextExport, models_dir: Path, manifest: Manifest) -> P
         _export_graph(export, folder / FLOAT_GRAPH)
         with _packed_words(export.module.encoder):
             _export_graph(export, folder / INT8_GRAPH)
-        _quantise(folder / INT8_GRAPH)
+        _quantise(folder / INT8_GRAPH, export.in_float)
         parity = _check_parity(export, folder, tokens, expected)
         golden = {GOLDEN_TEXTS: np.asarray(export.golden_texts), GOLDEN_IDS: np.concatenate(tokens)}
         save_golden(folder, golden, {export.output: expected})
@@ -170,8 +173,9 @@ def _export_graph(export: TextExport, path: Path) -> None:
         )
 
 
-def _quantise(path: Path) -> None:
+def _quantise(path: Path, in_float: Sequence[str]) -> None:
     graph = onnx.load(path)
+    kept = [node.name for node in graph.graph.node if any(f"/{part}/" in node.name for part in in_float)]
     del graph.graph.value_info[:]  # else shapes of the float graph contradict those of the int8 one
     quantize_dynamic(
         graph,
@@ -180,6 +184,7 @@ def _quantise(path: Path) -> None:
         per_channel=True,
         reduce_range=True,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=kept,
     )
 
 

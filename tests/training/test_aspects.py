@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 import torch
 import typer
@@ -282,6 +283,15 @@ def test_bundle_says_what_it_is_and_is_for_nothing_else(bundle: Path) -> None:
     assert missing_sections((bundle / MODEL_CARD).read_text(encoding="utf-8")) == []
     with pytest.raises(BundleError, match="kind"):
         Sentiment.load(bundle, "cpu")
+
+
+def test_int8_graph_keeps_the_products_named_in_float(bundle: Path) -> None:
+    nodes = onnx.load(bundle / "model.int8.onnx").graph.node
+    in_float = {node.name for node in nodes if node.op_type == "MatMul"}
+    in_int8 = {node.name for node in nodes if node.op_type == "MatMulInteger"}
+    assert sum("/down/" in name for name in in_float) == 6
+    assert not any("/down/" in name for name in in_int8)
+    assert sum("/up/" in name for name in in_int8) == 6
 
 
 def test_damaged_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:

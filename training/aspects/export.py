@@ -64,6 +64,8 @@ def build(models_dir: Path, trained: Trained, learned: int) -> Path:
         golden_texts=_GOLDEN_TEXTS,
         tolerance=0.25,
         cosine=0.97,
+        # What comes out of a layer's wide half has few values far from all others, which one scale for all blurs.
+        in_float=("down",),
         card=ModelCard(
             title="Aspects: what a review is about",
             data=f"{data[0].upper()}{data[1:]}; the encoder is {NAME}, as the sentiment model's weights adapt it.",
