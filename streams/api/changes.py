@@ -1,4 +1,4 @@
-"""Route of live changes: a user_id in; a stream of notices that a list of theirs changed out (server-sent events)."""
+"""Routes of live changes: a user_id, or none, in; a stream of notices of changed lists out (server-sent events)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from streams.api.access import needs
 from streams.api.lists import UserId
 from streams.api.metrics import ApiMetrics
-from streams.api.notices import Notices
+from streams.api.notices import EVERYBODY, Notices
 from streams.api.problems import away, checked_id
 
 HEARTBEAT_S = 15.0
@@ -28,10 +28,10 @@ def heartbeat() -> ServerSentEventMessage:
 def routes(notices: Notices, metrics: ApiMetrics) -> list[HTTPRouteHandler]:
     """Routes that stream changes."""
 
-    async def changes(user_id: str) -> AsyncIterator[ServerSentEventMessage]:
+    async def changes(listener: str) -> AsyncIterator[ServerSentEventMessage]:
         metrics.streams.inc()
         try:
-            with notices.listen(user_id) as queue:
+            with notices.listen(listener) as queue:
                 # At once, so that the client knows that it misses nothing from here on.
                 yield heartbeat()
                 while True:
@@ -46,12 +46,20 @@ def routes(notices: Notices, metrics: ApiMetrics) -> list[HTTPRouteHandler]:
         finally:
             metrics.streams.dec()
 
+    def stream(listener: str) -> ServerSentEvent:
+        if notices.full:
+            raise away(f"{notices.listeners} clients listen to changes, as many as may")
+        return ServerSentEvent(changes(listener))
+
     @get("/v1/users/{user_id:str}/changes", opt=needs("read"), tags=["changes"], media_type="text/event-stream")
     async def user_changes(user_id: UserId) -> ServerSentEvent:
         """Tell of each new list of a user: events ``list`` with user_id, scene, list_id and caused_by."""
-        user_id = checked_id("user_id", user_id)
-        if notices.full:
-            raise away(f"{notices.listeners} clients listen to changes, as many as may")
-        return ServerSentEvent(changes(user_id))
+        return stream(checked_id("user_id", user_id))
 
-    return [user_changes]
+    # It tells who shops, so a key that pages carry does not open it.
+    @get("/v1/changes", opt=needs("admin"), tags=["changes"], media_type="text/event-stream")
+    async def sampled_changes() -> ServerSentEvent:
+        """Tell of new lists of all users, a sample of up to four a second: events ``list``, like those of a user."""
+        return stream(EVERYBODY)
+
+    return [user_changes, sampled_changes]

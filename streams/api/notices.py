@@ -28,6 +28,12 @@ LOOK_S = 0.005
 PATIENCE_S = 2.0
 """Seconds after which a notice is passed on even so: its list may have been overtaken, or Cassandra be away."""
 
+EVERYBODY = ""
+"""Listens to a sample of all users' notices; no user has this id."""
+
+SAMPLE_S = 0.25
+"""Seconds between two notices of that sample."""
+
 Queue = asyncio.Queue[ListNotice]
 
 
@@ -50,6 +56,7 @@ class Notices:
         self._count = 0
         self._waiting: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._decoder = msgspec.json.Decoder(ListNotice)
+        self._sampled_at_s = float("-inf")
 
     @property
     def listeners(self) -> int:
@@ -63,7 +70,7 @@ class Notices:
 
     @contextmanager
     def listen(self, user_id: str) -> Iterator[Queue]:
-        """Notices of a user, from now on."""
+        """Notices of a user, or a sample of `EVERYBODY`'s, from now on."""
         queue: Queue = asyncio.Queue(QUEUE_MAX)
         self._count += 1
         self._queues.setdefault(user_id, set()).add(queue)
@@ -108,6 +115,7 @@ class Notices:
         except msgspec.DecodeError as error:
             log.warning("not a notice of a list: %s", error)
             return
+        self._sample(notice)
         if notice.user_id not in self._queues:
             return
         key = notice.user_id, notice.scene
@@ -118,6 +126,12 @@ class Notices:
         self._waiting[key] = task
         task.add_done_callback(lambda done: self._forget(key, done))
 
+    def _sample(self, notice: ListNotice) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if EVERYBODY in self._queues and now_s - self._sampled_at_s >= SAMPLE_S:
+            self._sampled_at_s = now_s
+            self._put(EVERYBODY, notice)
+
     def _forget(self, key: tuple[str, str], done: asyncio.Task[None]) -> None:
         if self._waiting.get(key) is done:
             del self._waiting[key]
@@ -126,7 +140,10 @@ class Notices:
 
     async def _pass_on(self, notice: ListNotice) -> None:
         await self._readable(notice)
-        for queue in self._queues.get(notice.user_id, ()):
+        self._put(notice.user_id, notice)
+
+    def _put(self, listener: str, notice: ListNotice) -> None:
+        for queue in self._queues.get(listener, ()):
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(notice)

@@ -108,6 +108,20 @@ def test_what_is_no_notice_is_passed_over() -> None:
     run(scenario)
 
 
+def test_sample_of_everybodys_notices_comes_at_a_bounded_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(notices: Notices, rows: FakeRows) -> None:
+        with notices.listen(module.EVERYBODY) as queue:
+            for name in ("ann", "ben", "cid"):
+                notices.take(notice(name, "list-1"))
+            assert queue.get_nowait().user_id == "ann"
+            assert queue.empty()
+            monkeypatch.setattr(module, "SAMPLE_S", 0.0)
+            notices.take(notice("dot", "list-1"))
+            assert queue.get_nowait().user_id == "dot"
+
+    run(scenario)
+
+
 def test_no_more_clients_listen_than_may() -> None:
     async def scenario(notices: Notices, rows: FakeRows) -> None:
         with notices.listen("ann"):
