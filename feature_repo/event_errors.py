@@ -16,6 +16,7 @@ NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _ID = "1 to 256 bytes of UTF-8 without control characters"
 _TIME = "a whole number of milliseconds since the epoch, from 1 to 253402300799999"
+_PRICE = "null or a finite number from 0 to 1000000000"
 _NAME = "null or 1 to 256 characters without control characters"
 EXPECTED = {
     "value": "a JSON object in UTF-8",
@@ -30,7 +31,11 @@ EXPECTED = {
     "action": 'one of "add", "remove", "purchase"',
     "quantity": "a whole number from 1 to 1000000, or for a purchase -1000000 to -1 (a return)",
     "unit_price": "a finite number from 0 to 1000000000",
-    "price": "null or a finite number from 0 to 1000000000",
+    "price": _PRICE,
+    "list_price": _PRICE,
+    "promotion_id": "null or " + _ID,
+    "promotion_from_ms": "null or " + _TIME,
+    "promotion_until_ms": "null or " + _TIME,
     "text": "text of at most 20000 characters",
     "description": "null or text of at most 20000 characters",
     "stars": "null or a whole number from 1 to 5",

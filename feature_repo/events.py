@@ -92,7 +92,11 @@ class Impression(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A catalogue entry; `price` is in currency units."""
+    """A catalogue entry; prices are in currency units.
+
+    `list_price` is what it costs when it is not on offer. The promotion of `promotion_id` runs from
+    `promotion_from_ms` until just before `promotion_until_ms`; without one of them, it is open at that end.
+    """
 
     item_id: Id
     title: Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -102,6 +106,10 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     category: Name | None = None
     brand: Name | None = None
     price: Price | None = None
+    list_price: Price | None = None
+    promotion_id: Id | None = None
+    promotion_from_ms: Annotated[int, Meta(gt=0, le=MAX_MS)] | None = None
+    promotion_until_ms: Annotated[int, Meta(gt=0, le=MAX_MS)] | None = None
 
 
 class RemovedItem(msgspec.Struct, frozen=True):
@@ -193,6 +201,10 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | RemovedItem:
     except (ValueError, RecursionError) as error:
         raise diagnose(payload, error, Item.__struct_fields__) from error
     _check_id("item_id", item.item_id)
+    _check_id("promotion_id", item.promotion_id)
+    starts_ms, ends_ms = item.promotion_from_ms, item.promotion_until_ms
+    if starts_ms is not None and ends_ms is not None and ends_ms <= starts_ms:
+        raise DecodeError("promotion_until_ms", str(ends_ms), f"a time after promotion_from_ms, {starts_ms}")
     for field, text in (("title", item.title), ("category", item.category), ("brand", item.brand)):
         if text is not None and not text.isprintable() and NOT_TEXT.search(text):
             raise wrong(field, text)

@@ -274,12 +274,42 @@ def test_key_must_be_the_bytes_of_the_user_id(key: bytes | None, seen: str) -> N
         ("published_at_ms", 0, "0"),
         ("published_at_ms", 2**60, str(2**60)),
         ("description", "x" * 20_001, '"' + "x" * 78 + "…"),
+        ("list_price", -0.5, "-0.5"),
+        ("promotion_id", "", '""'),
+        ("promotion_id", "a\nb", '"a\\nb"'),
+        ("promotion_from_ms", 0, "0"),
+        ("promotion_until_ms", 1.5, "1.5"),
     ],
 )
 def test_wrong_field_of_an_item_is_named(field: str, value: object, seen: str) -> None:
     with pytest.raises(DecodeError) as error:
         decode_item(b"i1", json.dumps(fields_of(ITEM) | {field: value}).encode())
     assert str(error.value) == f"{field}: saw {seen}, expected {EXPECTED[field]}"
+
+
+@pytest.mark.parametrize(("from_ms", "until_ms"), [(NOW_MS, None), (None, NOW_MS), (NOW_MS, NOW_MS + 1)])
+def test_item_on_offer_comes_back_as_it_was_sent(from_ms: int | None, until_ms: int | None) -> None:
+    offered = msgspec.structs.replace(
+        ITEM, list_price=6.0, promotion_id="spring", promotion_from_ms=from_ms, promotion_until_ms=until_ms
+    )
+    assert decode_item(b"i1", encode(offered)) == offered
+
+
+def test_item_published_before_promotions_were_known_has_none() -> None:
+    old = b'{"item_id":"i1","title":"Blue mug","in_stock":true,"published_at_ms":1700000000000,"price":4.5}'
+    item = decode_item(b"i1", old)
+    assert isinstance(item, Item)
+    assert (item.list_price, item.promotion_id, item.promotion_from_ms, item.promotion_until_ms) == (None,) * 4
+
+
+@pytest.mark.parametrize("until_ms", [NOW_MS, NOW_MS - 1])
+def test_promotion_must_end_after_it_begins(until_ms: int) -> None:
+    fields = fields_of(ITEM) | {"promotion_id": "p", "promotion_from_ms": NOW_MS, "promotion_until_ms": until_ms}
+    with pytest.raises(DecodeError) as error:
+        decode_item(b"i1", json.dumps(fields).encode())
+    assert str(error.value) == (
+        f"promotion_until_ms: saw {until_ms}, expected a time after promotion_from_ms, {NOW_MS}"
+    )
 
 
 @pytest.mark.parametrize("key", [None, b"", b"x" * 257, b"\xff", b"a\x00"])

@@ -33,6 +33,10 @@ SOUND: dict[str, dict[str, Any]] = {
         "category": "c",
         "brand": "b",
         "price": 1.5,
+        "list_price": 2.0,
+        "promotion_id": "p",
+        "promotion_from_ms": APPENDED_AT_MS,
+        "promotion_until_ms": APPENDED_AT_MS + 1,
     },
 }
 for _topic in TOPICS:
