@@ -44,6 +44,13 @@ EXPECTED = {
     "category": _NAME,
     "brand": _NAME,
     "in_stock": "true or false",
+    "rule_id": _ID,
+    "kind": 'one of "pin", "boost", "bury", "block"',
+    "scenes": "a list of scenes' names",
+    "factor": "null or a finite number over 0, at most 1000",
+    "from_ms": "null or " + _TIME,
+    "until_ms": "null or " + _TIME,
+    "note": "text of at most 200 characters without control characters",
 }
 """What each field of the contract must hold, in the words of the dead letter."""
 

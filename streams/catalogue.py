@@ -64,8 +64,10 @@ class Catalogue:
     in_stock : bool [R]
         False too for row 0, the unknown item, and for rows of removed items.
     published_at_ms : int64 [R]
-    category : int32 [R]
-        A code for each category; 0 for none.
+    category, brand : int32 [R]
+        A code for each category and brand; 0 for none.
+    edition : int
+        Grows whenever rows have changed: what was made of another edition is out of date.
     """
 
     def __init__(self, recommender: Recommender, encoder: str) -> None:
@@ -74,7 +76,8 @@ class Catalogue:
         self._items: dict[str, Item] = {}
         self._attributes: dict[str, ItemAttributes] = {}
         self._partition: dict[str, int] = {}
-        self._codes: dict[str | None, int] = {None: 0}
+        self._categories: dict[str | None, int] = {None: 0}
+        self._brands: dict[str | None, int] = {None: 0}
         self._waiting: deque[tuple[str, CatalogueRecord | None]] = deque()
         self._foreign: dict[str, Item] = {}
         self._changed: set[str] = set()
@@ -87,6 +90,8 @@ class Catalogue:
         self.in_stock = np.zeros(1, bool)
         self.published_at_ms = np.zeros(1, np.int64)
         self.category = np.zeros(1, np.int32)
+        self.brand = np.zeros(1, np.int32)
+        self.edition = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -157,6 +162,7 @@ class Catalogue:
             former = ItemVectors(self._recommender, self.table.replace_vectors(vectors))
             self._recommender = made.recommender
             self._not_served.append(former)
+            self.edition += 1
         return former
 
     def forget(self, made: ItemVectors) -> None:
@@ -190,6 +196,19 @@ class Catalogue:
         """Partition of the ``items`` topic that the item came from."""
         return self._partition.get(item_id)
 
+    @property
+    def recommender(self) -> Recommender:
+        """The recommender that made the item vectors."""
+        return self._recommender
+
+    def of_category(self, name: str) -> npt.NDArray[np.bool_]:
+        """Which rows are of a category: bool [R]; none for an unknown one."""
+        return np.equal(self.category, self._categories.get(name, -1))
+
+    def of_brand(self, name: str) -> npt.NDArray[np.bool_]:
+        """Which rows are of a brand: bool [R]; none for an unknown one."""
+        return np.equal(self.brand, self._brands.get(name, -1))
+
     def available(self, now_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows may be recommended at each of the times ``now_ms`` [B]: bool [B, R]."""
         return (self.published_at_ms[None, :] <= now_ms[:, None]) & self.in_stock[None, :]
@@ -213,12 +232,14 @@ class Catalogue:
             for record in arrived.values():
                 self._put(record.item)
         self._changed.update(waiting)
+        self.edition += 1
 
     def _put(self, item: Item) -> None:
         row = self.table.row(item.item_id)
         self.in_stock[row] = item.in_stock
         self.published_at_ms[row] = item.published_at_ms
-        self.category[row] = self._codes.setdefault(item.category, len(self._codes))
+        self.category[row] = self._categories.setdefault(item.category, len(self._categories))
+        self.brand[row] = self._brands.setdefault(item.brand, len(self._brands))
         self._items[item.item_id] = item
         self._attributes[item.item_id] = ItemAttributes(
             category=item.category, brand=item.brand, price=item.price, title=item.title
@@ -249,6 +270,7 @@ class Catalogue:
             self.in_stock = np.concatenate([self.in_stock, np.zeros(missing, bool)])
             self.published_at_ms = np.concatenate([self.published_at_ms, np.zeros(missing, np.int64)])
             self.category = np.concatenate([self.category, np.zeros(missing, np.int32)])
+            self.brand = np.concatenate([self.brand, np.zeros(missing, np.int32)])
 
 
 def _unpack(text_vector: str) -> npt.NDArray[np.float16]:

@@ -89,6 +89,27 @@ def print_gates(report: GateReport) -> None:
         stdout.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def print_rules(rules: Sequence[Mapping[str, Any]]) -> None:
+    """Show the shop's business rules, and what is refused."""
+    table = Table("rule", "kind", "what", "where", "when", "note", title="Business rules")
+    for each in rules:
+        if "error" in each:
+            table.add_row(escape(each["rule_id"]), "refused", "", "", "", escape(each["error"]))
+            continue
+        what = next(f"{name} {each[name]}" for name in ("item_id", "category", "brand") if name in each)
+        how = {"pin": f" at {each.get('position')}", "block": ""}.get(each["kind"], f" x {each.get('factor')}")
+        begins, ends = (_time(each[name]) if name in each else "" for name in ("from_ms", "until_ms"))
+        table.add_row(
+            escape(each["rule_id"]),
+            each["kind"] + how,
+            escape(what),
+            ", ".join(each.get("scenes", ())) or "all scenes",
+            f"{begins} - {ends}" if begins or ends else "always",
+            escape(each.get("note", "")),
+        )
+    stdout.print(table)
+
+
 def print_released(done: Released) -> None:
     """Show a release, and what the workers of this machine made of it."""
     if done.gates is not None:

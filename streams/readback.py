@@ -137,6 +137,25 @@ class TopicReader:
         self._consumer.close()
 
 
+def newest_values(settings: Settings, topic: str) -> dict[str, bytes]:
+    """Read the newest value of each key of a compacted topic, as it is; nothing where the topic does not exist yet."""
+    values: dict[str, bytes | None] = {}
+
+    def take(record: Any) -> None:
+        values[record.key.decode("utf-8", "replace")] = record.value
+
+    try:
+        reader = TopicReader(settings, [(topic, None)])
+    except ReadbackError:
+        # No worker was ever started on this broker.
+        return {}
+    try:
+        reader.read_on(take, lambda done, total: None)
+    finally:
+        reader.close()
+    return {name: value for name, value in values.items() if value is not None}
+
+
 class Pasts:
     """The pasts of some users, read on whenever asked.
 

@@ -5,12 +5,10 @@ Workers read it as they read every compacted topic (`streams.compacted`).
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from kafka import KafkaProducer
 
-from streams.readback import ReadbackError, TopicReader
+from streams.readback import newest_values
 from streams.releases import Release
 from streams.settings import Settings
 from streams.topics import RELEASES
@@ -23,21 +21,7 @@ def read_releases(settings: Settings) -> dict[str, bytes]:
 
     Not decoded: whoever wrote by hand what is no release must not keep workers from starting.
     """
-    values: dict[str, bytes | None] = {}
-
-    def take(record: Any) -> None:
-        values[record.key.decode("utf-8", "replace")] = record.value
-
-    try:
-        reader = TopicReader(settings, [(RELEASES, None)])
-    except ReadbackError:
-        # No worker was ever started on this broker, so nothing was released either.
-        return {}
-    try:
-        reader.read_on(take, lambda done, total: None)
-    finally:
-        reader.close()
-    return {name: value for name, value in values.items() if value is not None}
+    return newest_values(settings, RELEASES)
 
 
 def append_release(settings: Settings, name: str, release: Release) -> None:

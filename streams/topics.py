@@ -22,8 +22,14 @@ CATALOGUE = "catalogue"
 ITEM_COUNTS = "item-counts"
 """Internal, compacted: counts of an item in one partition of the user topics, read whole by every worker."""
 
+PAIR_COUNTS = "pair-counts"
+"""Internal, compacted: partners of an item in one partition of the user topics, read whole by every worker."""
+
 RELEASES = "releases"
 """Compacted: the bundle that every worker must serve, by the model's name (`streams.releases`)."""
+
+RULES = "rules"
+"""Compacted: the shop's business rules, by rule_id (`streams.rules`)."""
 
 SCORES = "scores"
 TRIGGERS = "triggers"
@@ -67,7 +73,9 @@ TOPICS = (
     TopicSpec(ITEMS, compacted=True, max_bytes=MAX_INPUT_BYTES),
     TopicSpec(CATALOGUE, compacted=True),
     TopicSpec(ITEM_COUNTS, compacted=True),
+    TopicSpec(PAIR_COUNTS, compacted=True),
     TopicSpec(RELEASES, compacted=True),
+    TopicSpec(RULES, compacted=True),
     TopicSpec(SCORES),
     TopicSpec(TRIGGERS),
     TopicSpec(RECOMMENDATIONS),

@@ -20,7 +20,7 @@ def test_every_topic_of_the_contract_is_made() -> None:
 def test_what_is_looked_up_by_key_is_compacted_and_nothing_else() -> None:
     compacted = {name for name, topic in BY_NAME.items() if topic.config().get("cleanup.policy") == "compact"}
 
-    assert compacted == {"items", "catalogue", "item-counts", "releases"}
+    assert compacted == {"items", "catalogue", "item-counts", "pair-counts", "releases", "rules"}
 
 
 def test_the_brokers_clock_stamps_every_record() -> None:
