@@ -24,6 +24,10 @@ HOURS_KEPT = 48
 DAYS_KEPT = 30
 POPULARITY_HALF_LIFE_DAYS = 7
 _BY_DAY: tuple[float, ...] = tuple(0.5 ** (age / POPULARITY_HALF_LIFE_DAYS) for age in range(DAYS_KEPT))
+HEAT_HALF_LIFE_HOURS = 6
+_BY_HOUR: tuple[float, ...] = tuple(0.5 ** (age / HEAT_HALF_LIFE_HOURS) for age in range(HOURS_KEPT))
+STEADY_HEAT = sum(_BY_HOUR) / (24 * sum(_BY_DAY))
+"""Heat of an item per unit of popularity, if the same happens to it in every hour."""
 CLICK_WEIGHT, ADD_WEIGHT, PURCHASE_WEIGHT = 1.0, 2.0, 3.0
 
 COUNT = "events"
@@ -114,6 +118,14 @@ def popularity(state: ItemState, now_ms: int) -> float:
     today = now_ms // DAY_MS
     return sum(
         _worth(counts) * _BY_DAY[max(0, today - counts.index)] for counts in latest(state.daily, today, DAYS_KEPT)
+    )
+
+
+def heat(state: ItemState, now_ms: int) -> float:
+    """Clicks + 2 adds + 3 purchases, halved for every 6 hours since, by whole hours up to `now_ms`."""
+    hour = now_ms // HOUR_MS
+    return sum(
+        _worth(counts) * _BY_HOUR[max(0, hour - counts.index)] for counts in latest(state.hourly, hour, HOURS_KEPT)
     )
 
 

@@ -19,7 +19,7 @@ ITEM_BATCH = 64
 """Items in one batch: their texts are encoded together, and a larger batch would keep new items waiting."""
 
 PUBLISH_PAUSE_S = 2.0
-"""Seconds between two rounds of item features: each adds up an item's counts over all partitions."""
+"""Seconds between two rounds of item features or item lists: each adds up an item's counts over all partitions."""
 
 LAG_INTERVAL_S = 1.0
 
@@ -58,6 +58,12 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
         if owned:
             await runtime.catalogue_flow.publish(owned)
 
+    async def publish_item_lists() -> None:
+        await runtime.fenced()
+        owned = {tp.partition for tp in app.consumer.assignment() if tp.topic == ITEMS}
+        if owned:
+            await runtime.item_list_flow.publish(owned)
+
     async def observe_lag() -> None:
         lags = dict.fromkeys((*USER_TOPICS, ITEMS), 0)
         for tp in app.consumer.assignment():
@@ -76,6 +82,7 @@ def add_agents(app: faust.App, runtime: Runtime) -> None:
     app.task(pipeline.write)
     app.task(pipeline.settle)
     app.task(_every(PUBLISH_PAUSE_S, publish_item_features))
+    app.task(_every(PUBLISH_PAUSE_S, publish_item_lists))
     app.task(_every(LAG_INTERVAL_S, observe_lag))
 
 

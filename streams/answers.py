@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from feature_repo.online import OnlineFeatures, open_feature_store
-from streams.catalogue_flow import POPULAR_SCENE
+from streams.item_lists import POPULAR_SCENE
 from streams.runtime import online_config
 from streams.settings import Settings
 from streams.store import RecommendedItem, Store

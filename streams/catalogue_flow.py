@@ -1,4 +1,4 @@
-"""Items in; catalogue records with text vectors, item features and the popular list out."""
+"""Items in; catalogue records with text vectors and item features out, and word of what was touched."""
 
 from __future__ import annotations
 
@@ -15,19 +15,16 @@ from scorer.item_text import item_text
 from scorer.text_encoder import TextEncoder
 from streams.catalogue import Catalogue, encode_record
 from streams.fence import Stamps
-from streams.lists import ListRules, list_id, popular_list
+from streams.item_list_flow import ItemListFlow
 from streams.messages import refused
 from streams.metrics import Metrics
 from streams.poison import refuse_poison
 from streams.popularity import Popularity
 from streams.records import Message, Produce, Record
-from streams.store import Store
 from streams.topics import CATALOGUE
 from streams.waiting import Patience
 
 log = logging.getLogger(__name__)
-
-POPULAR_SCENE = "popular"
 
 SHARE = 8
 """Fewest items that are written at a time."""
@@ -38,7 +35,7 @@ SPREAD_S = 3.0
 
 
 class CatalogueFlow:
-    """Keeps the catalogue, the item features and the popular list up to date."""
+    """Keeps the catalogue and the item features up to date."""
 
     def __init__(
         self,
@@ -46,16 +43,15 @@ class CatalogueFlow:
         catalogue: Catalogue,
         popularity: Popularity,
         online: OnlineFeatures,
-        store: Store,
+        item_lists: ItemListFlow,
         produce: Produce,
         patience: Patience,
         stamps: Stamps,
         metrics: Metrics,
-        rules: ListRules,
     ) -> None:
         self._text_encoder, self._catalogue, self._popularity = text_encoder, catalogue, popularity
-        self._online, self._store, self._produce, self._patience = online, store, produce, patience
-        self._stamps, self._metrics, self._rules = stamps, metrics, rules
+        self._online, self._item_lists, self._produce, self._patience = online, item_lists, produce, patience
+        self._stamps, self._metrics = stamps, metrics
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="catalogue")
         self._everything = True
 
@@ -93,7 +89,7 @@ class CatalogueFlow:
             await self._produce(await self._encoded(items))
 
     async def publish(self, owned: set[int]) -> None:
-        """Write features of changed items in the owned partitions of ``items``, and the popular list with partition 0.
+        """Write features of changed items in the owned partitions of ``items``.
 
         Every worker calls this every few seconds; each item has one writer. Many items are written in shares with
         pauses between: in one go, they would keep users waiting for a fifth of a second.
@@ -105,12 +101,11 @@ class CatalogueFlow:
             await loop.run_in_executor(self._threads, self._publish_items, touched[start : start + size], owned)
             if start + size < len(touched):
                 await asyncio.sleep(SPREAD_S / SHARES)
-        if touched:
-            await loop.run_in_executor(self._threads, self._publish_popular, owned)
 
     def publish_everything(self) -> None:
         """Write all owned items next time: what a former owner or a killed Cassandra did not keep is not known."""
         self._everything = True
+        self._item_lists.publish_everything()
 
     def close(self) -> None:
         """Let go of the thread."""
@@ -129,11 +124,12 @@ class CatalogueFlow:
 
     def _touched(self) -> list[str]:
         """Items whose features may have changed since the last call."""
-        touched = self._popularity.touched()
+        events, items = self._popularity.touched(), self._catalogue.changed()
+        self._item_lists.note(events, items)
+        touched = events | items
         if self._everything:
             self._everything = False
             touched |= {item.item_id for item in self._catalogue.items()}
-        touched |= self._catalogue.changed()
         self._metrics.items.set(len(self._catalogue))
         return sorted(touched)
 
@@ -153,14 +149,3 @@ class CatalogueFlow:
                 )
         if rows:
             self._patience.until_available(partial(self._online.write_items, rows))
-
-    def _publish_popular(self, owned: set[int]) -> None:
-        fences = self._stamps.known(owned)
-        if 0 not in fences:
-            return
-        write_us, now_ms = fences[0] + self._stamps.next_count(), self._popularity.now_ms
-        with self._catalogue.held():
-            popular = popular_list(self._catalogue, self._popularity.scores(self._catalogue), now_ms, self._rules)
-        name = list_id("", POPULAR_SCENE, write_us, {})
-        write = partial(self._store.write_item_list, POPULAR_SCENE, "", name, popular, write_us)
-        self._patience.until_available(write)

@@ -31,9 +31,11 @@ from streams.lists import SCENE, ListRules, build_lists, list_id
 from streams.messages import aspects_score, for_user, refused, sentiment_score
 from streams.metrics import Metrics
 from streams.outputs import User, UserRows, feature_row, messages, recommendation_list, stored_state
+from streams.pairs import Pairs
 from streams.poison import refuse_poison
 from streams.popularity import Popularity
 from streams.records import Message, Produce, Record
+from streams.rule_effects import RuleEffects
 from streams.serving import Serving
 from streams.settings import Settings
 from streams.store import RecommendationList, Store, StoredState, UserWrite
@@ -86,6 +88,8 @@ class Flow:
         serving: Serving,
         catalogue: Catalogue,
         popularity: Popularity,
+        pairs: Pairs,
+        effects: RuleEffects,
         produce: Produce,
         metrics: Metrics,
         patience: Patience,
@@ -93,7 +97,7 @@ class Flow:
         epoch_us: int,
     ) -> None:
         self._store, self._online, self._serving = store, online, serving
-        self._catalogue, self._popularity = catalogue, popularity
+        self._catalogue, self._popularity, self._pairs, self._effects = catalogue, popularity, pairs, effects
         self._produce, self._metrics = produce, metrics
         self._patience, self._stamps = patience, stamps
         self._epoch_us = epoch_us
@@ -231,6 +235,7 @@ class Flow:
             outcome = update(user.state, event, position, decoded.sentiment)
             if outcome is Outcome.APPLIED:
                 self._popularity.count(event, position)
+                self._pairs.count(user.state, event, position)
             self._metrics.events.labels(record.topic, outcome.name.lower()).inc()
             # Delivered again, an event moves nothing: the state that knows its offset was written after the messages.
             # Sent again by the shop, it moves the offset alone.
@@ -288,6 +293,7 @@ class Flow:
             self._catalogue,
             partial(self._popularity.scores, self._catalogue),
             self.rules,
+            self._effects.of(SCENE, self._catalogue, time.time_ns() // 1_000_000),
         )
         self._serving.observe(scores, lists)
         for user, items, propensity in zip(users, lists, scores.propensity, strict=True):
@@ -311,6 +317,7 @@ class Flow:
                 if user.trigger is not None:
                     self._metrics.triggers.labels(user.trigger.rule).inc()
         batch.messages.extend(Message(topics.ITEM_COUNTS, key, value) for key, value in self._popularity.unpublished())
+        batch.messages.extend(Message(topics.PAIR_COUNTS, key, value) for key, value in self._pairs.unpublished())
         for user, row in moved:
             stamp_us = stamps[user.cached.partition]
             state, features = stored_state(user, stamp_us), feature_row(user, row, stamp_us)

@@ -2,7 +2,8 @@
 
 Candidates are the whole catalogue, scored exactly: one matrix product for all users of a micro-batch. Filters take
 out what the user has bought or holds in the cart, what is out of stock and what is not yet published. A category may
-fill only a share of the list. A user in whose history nothing is known gets what is popular.
+fill only a share of the list. A user in whose history nothing is known gets what is popular. The shop's rules come
+last: they block, move and pin, and say so in the reason.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from feature_repo.buckets import DAY_MS
 from feature_repo.state import ACTIONS, UserState, bought, in_cart
 from streams.catalogue import Catalogue
+from streams.rule_effects import Effects
 from streams.store import RecommendedItem
 
 SCENE = "home"
@@ -27,8 +31,12 @@ VERBS = {
     "purchase": "you bought",
     "review": "you reviewed",
 }
+BECAUSE = "because"
 POPULAR_REASON = "popular now"
 NEW_REASON = "new in the shop"
+NEWEST_REASON = "one of the newest"
+NEW_DAYS = 30
+"""How long an item is new."""
 SPARE = 4
 """Candidates for each place of the list, before diversity chooses: enough that a dominant category finds others."""
 
@@ -47,6 +55,7 @@ def build_lists(
     catalogue: Catalogue,
     popular: Callable[[], npt.NDArray[np.float32]],
     rules: ListRules,
+    effects: Effects | None = None,
 ) -> list[tuple[RecommendedItem, ...]]:
     """Rank the catalogue for each user.
 
@@ -62,6 +71,8 @@ def build_lists(
         Gives float32 [R], decayed popularity of each row; called once when users have nothing to go by.
     rules
         Size and diversity of a list.
+    effects
+        What the shop's rules do to the rows; None when there are none.
 
     Returns
     -------
@@ -70,6 +81,9 @@ def build_lists(
     """
     available = catalogue.available(np.array([state.newest_ms for state in states], np.int64))  # [B, R]
     scores = catalogue.table.scores(user_vectors)  # [B, R]
+    if effects is not None:
+        # The model's scores are logits: this multiplies the odds of each item.
+        scores += np.log(effects.factor)
     popularity: npt.NDArray[np.float32] | None = None
     lists = []
     for index, state in enumerate(states):
@@ -78,18 +92,19 @@ def build_lists(
         allowed[catalogue.table.rows(bought(state) | in_cart(state))] = False
         sources = _sources(state, catalogue)
         if sources:
-            rows = _ranked(scores[index], allowed, catalogue, rules)
-            lists.append(_items(rows, scores[index], _reasons(rows, sources, catalogue), catalogue))
+            lists.append(
+                arranged(scores[index], allowed, catalogue, rules, effects, partial(_reasons, sources, catalogue))
+            )
         else:
             if popularity is None:
                 popularity = popular()
-            lists.append(_fallback(popularity, allowed, catalogue, rules))
+            lists.append(popular_places(popularity, allowed, catalogue, state.newest_ms, rules, effects))
     return lists
 
 
 def falls_back(items: tuple[RecommendedItem, ...]) -> bool:
     """Whether a list holds what is popular or new, for want of anything to go by."""
-    return not items or items[0].reason in (POPULAR_REASON, NEW_REASON)
+    return not any(item.reason.startswith(BECAUSE) for item in items)
 
 
 def list_id(user_id: str, scene: str, epoch_us: int, offsets: Mapping[str, int]) -> str:
@@ -101,22 +116,70 @@ def list_id(user_id: str, scene: str, epoch_us: int, offsets: Mapping[str, int])
     return hashlib.blake2b(f"{user_id}\0{scene}\0{epoch_us}\0{taken_in}".encode(), digest_size=12).hexdigest()
 
 
-def popular_list(
-    catalogue: Catalogue, popular: npt.NDArray[np.float32], now_ms: int, rules: ListRules
+def arranged(
+    scores: npt.NDArray[np.float32],
+    allowed: npt.NDArray[np.bool_],
+    catalogue: Catalogue,
+    rules: ListRules,
+    effects: Effects | None,
+    reasons: Callable[[list[int]], list[str]],
 ) -> tuple[RecommendedItem, ...]:
-    """List of what is popular, for whoever has no list of their own; ``popular`` is float32 [R]."""
-    allowed = catalogue.available(np.array([now_ms], np.int64))[0]
-    return _fallback(popular, allowed, catalogue, rules)
+    """Make a list of the best allowed rows, as the shop's rules want it.
+
+    Parameters
+    ----------
+    scores, allowed
+        float32 [R], boosts and buries in them already, and bool [R].
+    catalogue, rules
+        Its R rows; size and diversity of the list.
+    effects
+        What the shop's rules do to the rows; None when there are none.
+    reasons
+        Gives a reason for each of the rows it is given.
+    """
+    if effects is None:
+        rows = _ranked(scores, allowed, catalogue, rules)
+        return _items(rows, scores, reasons(rows), catalogue)
+    allowed = allowed & ~effects.blocked
+    pinned = effects.places(allowed, rules.size)
+    allowed[[row for row, _ in pinned.values()]] = False
+    rows = _ranked(scores, allowed, catalogue, rules)[: rules.size - len(pinned)]
+    words = effects.add_reasons(rows, reasons(rows))
+    for position, (row, reason) in pinned.items():
+        rows.insert(position, row)
+        words.insert(position, reason)
+    return _items(rows, scores, words, catalogue)
 
 
-def _fallback(
-    popular: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], catalogue: Catalogue, rules: ListRules
+def new_reasons(rows: Sequence[int], catalogue: Catalogue, now_ms: int) -> list[str]:
+    """Say of each row how new it is."""
+    since_ms = now_ms - NEW_DAYS * DAY_MS
+    return [NEW_REASON if catalogue.published_at_ms[row] >= since_ms else NEWEST_REASON for row in rows]
+
+
+def popular_places(
+    popular: npt.NDArray[np.float32],
+    allowed: npt.NDArray[np.bool_],
+    catalogue: Catalogue,
+    now_ms: int,
+    rules: ListRules,
+    effects: Effects | None,
+    reason: str = POPULAR_REASON,
 ) -> tuple[RecommendedItem, ...]:
-    """Popularity first; among what nobody has touched, the newest."""
+    """List what is popular, float32 [R], among allowed rows, bool [R]; then, among what nobody has touched, the newest.
+
+    ``reason`` is that of what is popular; ``now_ms`` tells what is new.
+    """
     newest = max(1, int(catalogue.published_at_ms.max()))
     scores = popular + (catalogue.published_at_ms / newest * 1e-3).astype(np.float32)
-    rows = _ranked(scores, allowed, catalogue, rules)
-    return _items(rows, popular, [POPULAR_REASON if popular[row] > 0 else NEW_REASON for row in rows], catalogue)
+    if effects is not None:
+        scores *= effects.factor
+
+    def reasons(rows: list[int]) -> list[str]:
+        newness = new_reasons(rows, catalogue, now_ms)
+        return [reason if popular[row] > 0 else new for row, new in zip(rows, newness, strict=True)]
+
+    return arranged(scores, allowed, catalogue, rules, effects, reasons)
 
 
 def _items(
@@ -176,7 +239,7 @@ def _sources(state: UserState, catalogue: Catalogue) -> list[tuple[int, str, str
     return sources
 
 
-def _reasons(rows: list[int], sources: list[tuple[int, str, str]], catalogue: Catalogue) -> list[str]:
+def _reasons(sources: list[tuple[int, str, str]], catalogue: Catalogue, rows: list[int]) -> list[str]:
     """For each row, the item of the user's own history that lies nearest to it."""
     if not rows:
         return []
@@ -184,4 +247,4 @@ def _reasons(rows: list[int], sources: list[tuple[int, str, str]], catalogue: Ca
     history = vectors[[row for row, _, _ in sources]]  # [S, D]
     history = history / np.maximum(np.linalg.norm(history, axis=1, keepdims=True), 1e-6)
     nearest = np.argmax(vectors[rows] @ history.T, axis=1)  # [R, D] @ [D, S] -> [R]
-    return [f"because {VERBS[sources[source][1]]} {sources[source][2]}" for source in nearest]
+    return [f"{BECAUSE} {VERBS[sources[source][1]]} {sources[source][2]}" for source in nearest]

@@ -44,6 +44,12 @@ class Metrics:
         )
         self.clamped = Counter("lastclick_clamped_times", "Times from the future that were clamped", registry=registry)
         self.lists = Counter("lastclick_lists_written", "Lists written to Cassandra", registry=registry)
+        self.item_lists = Counter(
+            "lastclick_item_lists_written", "Lists of no user written, by scene", ["scene"], registry=registry
+        )
+        self.item_lists_waiting = Gauge(
+            "lastclick_item_lists_waiting", "Lists of no user that are out of date here", registry=registry
+        )
         self.triggers = Counter("lastclick_triggers", "Triggers emitted", ["rule"], registry=registry)
         self.freshness = Histogram(
             "lastclick_freshness_seconds",

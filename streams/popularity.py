@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from aiokafka import ConsumerRecord
 
-from feature_repo.buckets import DAY_MS
+from feature_repo.buckets import DAY_MS, HOUR_MS
 from feature_repo.events import Cart, Click, Event
 from feature_repo.item_state import (
+    HEAT_HALF_LIFE_HOURS,
     POPULARITY_HALF_LIFE_DAYS,
+    STEADY_HEAT,
     ItemState,
     decode_item_state,
     encode_item_state,
+    heat,
     merge,
     popularity,
     update_item,
@@ -30,11 +34,37 @@ from feature_repo.state import Position
 from scorer.item_table import UNKNOWN_ROW
 from streams.catalogue import Catalogue
 
+RECKONED_AT_A_TIME = 32
+"""Items whose levels are brought up to date in one go: meanwhile, the flow waits to count."""
+
+EVENINGS = 1.5
+"""An item's hours differ by so much without a trend: people shop in the evening."""
+
 Key = tuple[str, int]
 """Item and source partition."""
 
 _key_encoder = msgspec.json.Encoder()
 _key_decoder = msgspec.json.Decoder(tuple[str, int])
+
+
+class Levels(NamedTuple):
+    """How much happens to each row of the catalogue, float32 [R] each, at the newest event's time.
+
+    ``popular``: decayed over a week. ``rise``: how far the last hours are above half as much again as is usual for the
+    item, in standard deviations if its events are independent; negative when they are below.
+    """
+
+    popular: npt.NDArray[np.float32]
+    rise: npt.NDArray[np.float32]
+
+
+class _Level(NamedTuple):
+    """Popularity and heat of an item, and the day and hour that they were reckoned for."""
+
+    popular: float
+    day: int
+    heat: float
+    hour: int
 
 
 class Popularity:
@@ -47,8 +77,7 @@ class Popularity:
         self._on_topic: dict[Key, int] = {}
         self._touched: set[str] = set()
         self._outdated: set[str] = set()
-        self._score_at: dict[str, tuple[float, int]] = {}
-        """Popularity of an item, and the day it was reckoned for."""
+        self._levels: dict[str, _Level] = {}
         # The event loop counts, other threads read.
         self._lock = threading.Lock()
         self._scoring = threading.Lock()
@@ -110,24 +139,47 @@ class Popularity:
 
     def scores(self, catalogue: Catalogue) -> npt.NDArray[np.float32]:
         """Decayed popularity of each catalogue row at the newest event's time: float32 [R]."""
+        return self.levels(catalogue).popular
+
+    def reckon(self) -> None:
+        """Do what takes long of `levels` beforehand, for a caller who then holds the catalogue."""
         with self._scoring:
-            with self._lock:
-                outdated, self._outdated = self._outdated, set()
-                now_ms = self.now_ms
-                for item_id in outdated:
-                    # Counts add up, and so do their worths: no need to merge the partitions' states.
-                    worth = sum(
-                        popularity(self._counts[item_id, partition], now_ms) for partition in self._partitions[item_id]
-                    )
-                    self._score_at[item_id] = (worth, now_ms // DAY_MS)
-            known = np.array(list(self._score_at.values()), dtype=np.float64).reshape(-1, 2)
-            rows = catalogue.table.rows(self._score_at)
+            self._reckon()
+
+    def levels(self, catalogue: Catalogue) -> Levels:
+        """Reckon how much happens to each catalogue row, at the newest event's time."""
+        with self._scoring:
+            now_ms = self._reckon()
+            known = np.array(list(self._levels.values()), dtype=np.float64).reshape(-1, len(_Level._fields))
+            rows = catalogue.table.rows(self._levels)
         # All decay alike: an item that nobody touched needs no second look at its buckets.
-        days = now_ms // DAY_MS - known[:, 1]
-        scores = np.zeros(len(catalogue.in_stock), np.float32)
-        scores[rows] = known[:, 0] * 0.5 ** (days / POPULARITY_HALF_LIFE_DAYS)
-        scores[UNKNOWN_ROW] = 0.0
-        return scores
+        days, hours = now_ms // DAY_MS - known[:, 1], now_ms // HOUR_MS - known[:, 3]
+        worth = known[:, 0] * 0.5 ** (days / POPULARITY_HALF_LIFE_DAYS)
+        usual = worth * STEADY_HEAT
+        popular, rise = np.zeros((2, len(catalogue.in_stock)), np.float32)
+        popular[rows] = worth
+        # Events are Poisson: their number varies by its own root. One more keeps what nobody knew from infinity.
+        rise[rows] = (known[:, 2] * 0.5 ** (hours / HEAT_HALF_LIFE_HOURS) - EVENINGS * usual) / np.sqrt(usual + 1)
+        popular[UNKNOWN_ROW] = rise[UNKNOWN_ROW] = 0.0
+        return Levels(popular, rise)
+
+    def _reckon(self) -> int:
+        """Bring the levels of items up to date that something has happened to; returns the time they are of."""
+        with self._lock:
+            outdated, self._outdated = list(self._outdated), set()
+            now_ms = self.now_ms
+        for start in range(0, len(outdated), RECKONED_AT_A_TIME):
+            with self._lock:
+                for item_id in outdated[start : start + RECKONED_AT_A_TIME]:
+                    # Counts add up, and so do their worths: no need to merge the partitions' states.
+                    counts = [self._counts[item_id, partition] for partition in self._partitions[item_id]]
+                    self._levels[item_id] = _Level(
+                        sum(popularity(state, now_ms) for state in counts),
+                        now_ms // DAY_MS,
+                        sum(heat(state, now_ms) for state in counts),
+                        now_ms // HOUR_MS,
+                    )
+        return now_ms
 
     def _note(self, item_id: str, ms: int) -> None:
         self._touched.add(item_id)

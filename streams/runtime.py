@@ -19,19 +19,23 @@ from streams.compacted import CompactedTopic
 from streams.durability import Durability, DurabilityError
 from streams.fence import Fences, Stamps
 from streams.flow import Flow
+from streams.item_list_flow import ItemListFlow
 from streams.lag import GroupLag
 from streams.loading import Loaded, forget_loaded, load_models
 from streams.metrics import Metrics
+from streams.pairs import Pairs
 from streams.poison import Caution
 from streams.popularity import Popularity
 from streams.probation import Limits
 from streams.records import Produce
 from streams.release_topic import read_releases
+from streams.rule_effects import RuleEffects
+from streams.rules import Rules
 from streams.serving import Models, Serving
 from streams.settings import Settings
 from streams.store import Store
 from streams.swaps import Swaps
-from streams.topics import CATALOGUE, ITEM_COUNTS, ITEMS, RELEASES, USER_TOPICS, create_topics
+from streams.topics import CATALOGUE, ITEM_COUNTS, ITEMS, PAIR_COUNTS, RELEASES, RULES, USER_TOPICS, create_topics
 from streams.waiting import Patience
 
 log = logging.getLogger(__name__)
@@ -63,11 +67,14 @@ class Runtime:
         limits = Limits(watch_s=settings.probation_s, psi=settings.probation_psi)
         self.serving = Serving(Models(loaded.recommender, loaded.sentiment, loaded.aspects), self.catalogue, limits)
         self.popularity = Popularity()
+        self._pairs = Pairs()
+        self.rules = Rules()
+        self._effects = RuleEffects(self.rules)
         self.durability = durability
         self._fences = fences
         self._text_encoder, self._found = loaded.text_encoder, loaded.found
         self._epoch_us = epoch_us
-        self._readers: list[CompactedTopic] = []
+        self._readers: dict[str, CompactedTopic] = {}
         self.stopped = False
         self._patience = Patience()
         self._stamps = Stamps()
@@ -78,6 +85,7 @@ class Runtime:
         self.caution: Caution
         self.flow: Flow
         self.catalogue_flow: CatalogueFlow
+        self.item_list_flow: ItemListFlow
         self.swaps: Swaps
 
     @classmethod
@@ -113,23 +121,35 @@ class Runtime:
             self.serving,
             self.catalogue,
             self.popularity,
+            self._pairs,
+            self._effects,
             produce,
             self.metrics,
             self._patience,
             self._stamps,
             self._epoch_us,
         )
+        self.item_list_flow = ItemListFlow(
+            self.catalogue,
+            self.popularity,
+            self._pairs,
+            self._effects,
+            self.store,
+            self._patience,
+            self._stamps,
+            self.metrics,
+            self.flow.rules,
+        )
         self.catalogue_flow = CatalogueFlow(
             self._text_encoder,
             self.catalogue,
             self.popularity,
             self.online,
-            self.store,
+            self.item_list_flow,
             produce,
             self._patience,
             self._stamps,
             self.metrics,
-            self.flow.rules,
         )
         self.swaps = Swaps(
             self.settings,
@@ -141,9 +161,13 @@ class Runtime:
             produce,
             self.metrics,
         )
-        for topic, apply in ((CATALOGUE, self.catalogue.apply), (ITEM_COUNTS, self.popularity.apply)):
-            reader = CompactedTopic(topic, self.settings.kafka, apply)
-            self._readers.append(reader)
+        for topic, apply in (
+            (CATALOGUE, self.catalogue.apply),
+            (ITEM_COUNTS, self.popularity.apply),
+            (PAIR_COUNTS, self._pairs.apply),
+            (RULES, self.rules.apply),
+        ):
+            reader = self._readers[topic] = CompactedTopic(topic, self.settings.kafka, apply)
             await reader.start()
         self.catalogue.refresh()
         self._started.set()
@@ -152,13 +176,12 @@ class Runtime:
     async def watch_readers(self) -> None:
         """Raise what ends the reading of a compacted topic."""
         await self._started.wait()
-        await asyncio.gather(*(reader.failed() for reader in self._readers))
+        await asyncio.gather(*(reader.failed() for reader in self._readers.values()))
 
     async def follow_releases(self) -> None:
         """Serve what is released, from the first batch on until this is cancelled; raise what ends the reading."""
         await self._started.wait()
-        reader = CompactedTopic(RELEASES, self.settings.kafka, self.swaps.apply)
-        self._readers.append(reader)
+        reader = self._readers[RELEASES] = CompactedTopic(RELEASES, self.settings.kafka, self.swaps.apply)
         await reader.start()
         await asyncio.gather(reader.failed(), self.swaps.run())
 
@@ -181,7 +204,8 @@ class Runtime:
         if not self._counts_current:
             # Whoever had these partitions before has published their counts; have them before counting on.
             self._counts_current = True
-            await self._readers[1].caught_up()
+            await self._readers[ITEM_COUNTS].caught_up()
+            await self._readers[PAIR_COUNTS].caught_up()
         if not self._catalogue_current:
             await self._take_waiting_items()
             self._catalogue_current = True
@@ -195,7 +219,7 @@ class Runtime:
                 log.warning("items are still waiting after %.0f s; going on without them", ITEMS_TIMEOUT_S)
                 return
             await asyncio.sleep(0.2)
-        await self._readers[0].caught_up()
+        await self._readers[CATALOGUE].caught_up()
 
     def _items_waiting(self) -> int:
         with GroupLag(self.settings) as group:
@@ -242,12 +266,13 @@ class Runtime:
     async def stop(self) -> None:
         """Stop readers and threads, and close the stores."""
         self.stopped = True
-        for reader in self._readers:
+        for reader in self._readers.values():
             await reader.stop()
         if self._started.is_set():
             self.flow.close()
             self.swaps.close()
             self.catalogue_flow.close()
+            self.item_list_flow.close()
         self.online.close()
         self.store.close()
 

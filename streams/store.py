@@ -104,6 +104,17 @@ class RecommendationList:
 
 
 @dataclass(frozen=True)
+class ItemList:
+    """A list that belongs to no user, of what ``key`` names in one scene; ``write_us`` is the write's timestamp."""
+
+    scene: str
+    key: str
+    list_id: str
+    items: tuple[RecommendedItem, ...]
+    write_us: int
+
+
+@dataclass(frozen=True)
 class StoredState:
     """A user's row in ``user_state``: bytes of the state, and of what the triggers remember."""
 
@@ -212,18 +223,20 @@ class Store:
             experiment_arm=row.experiment_arm,
         )
 
-    def write_item_list(
-        self, scene: str, key: str, list_id: str, items: Sequence[RecommendedItem], write_us: int
-    ) -> None:
-        """Write a list that belongs to no user."""
-        self._session.execute(
-            self._write_item_list, (scene, key, list_id, items, time.time_ns() // 1_000_000, write_us)
+    def write_item_lists(self, lists: Sequence[ItemList]) -> None:
+        """Write lists that belong to no user, side by side."""
+        now_ms = time.time_ns() // 1_000_000
+        self._all(
+            [
+                self._write_item_list.bind((each.scene, each.key, each.list_id, each.items, now_ms, each.write_us))
+                for each in lists
+            ]
         )
 
     def read_item_list(self, scene: str, key: str = "") -> tuple[RecommendedItem, ...]:
         """Items of a list that belongs to no user, empty when there is none."""
         row = self._session.execute(self._read_item_list, (scene, key)).one()
-        return tuple(RecommendedItem(i.item_id, i.score, i.reason) for i in row.items) if row else ()
+        return tuple(RecommendedItem(i.item_id, i.score, i.reason) for i in row.items or ()) if row else ()
 
     def close(self) -> None:
         """End the session."""

@@ -15,7 +15,7 @@ from streams.api.documents import Served, Source
 from streams.api.kept import KeptLists, Owner
 from streams.api.rows import Rows, StoreAway, StoredList
 from streams.api.shelf import Shelf
-from streams.catalogue_flow import POPULAR_SCENE
+from streams.item_lists import POPULAR_SCENE
 from streams.lists import NEW_REASON, SCENE
 from streams.store import RecommendedItem
 

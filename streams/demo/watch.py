@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from streams.catalogue_flow import POPULAR_SCENE
 from streams.demo.story import Sentiment, Story
+from streams.item_lists import POPULAR_SCENE
 from streams.messages import DeadLetter, ListNotice
 from streams.settings import Settings
 from streams.store import Store

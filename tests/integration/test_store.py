@@ -20,7 +20,7 @@ from streams.durability import Durability
 from streams.fence import FENCE_STEP_US, Fences
 from streams.runtime import online_config
 from streams.settings import Settings
-from streams.store import RecommendationList, RecommendedItem, Store, StoredState, StoreError, UserWrite
+from streams.store import ItemList, RecommendationList, RecommendedItem, Store, StoredState, StoreError, UserWrite
 from streams.topics import TopicError, TopicSpec, create_topics
 from tests.waiting import wait_until
 
@@ -147,11 +147,12 @@ def test_table_of_a_former_version_gets_the_cause(own: Settings, store: Store, b
 
 def test_list_of_no_user_is_replaced(store: Store) -> None:
     first, second = RecommendedItem("a", 2.0, "popular now"), RecommendedItem("b", 1.0, "popular now")
-    store.write_item_list("popular", "", "l1", [first], 1)
-    store.write_item_list("popular", "", "l2", [second, first], 3)
-    store.write_item_list("popular", "", "l1", [first], 2)
+    store.write_item_lists([ItemList("popular", "", "l1", (first,), 1), ItemList("new", "tents", "l4", (), 1)])
+    store.write_item_lists([ItemList("popular", "", "l2", (second, first), 3)])
+    store.write_item_lists([ItemList("popular", "", "l1", (first,), 2)])
 
     assert store.read_item_list("popular") == (second, first)
+    assert store.read_item_list("new", "tents") == ()
     assert store.read_item_list("category", "tents") == ()
 
 

@@ -18,7 +18,7 @@ from scorer.recommender import Scores
 from scorer.sentiment import SentimentScores
 from streams.catalogue import Catalogue, encode_record
 from streams.records import Message
-from streams.store import RecommendationList, RecommendedItem, StoredState, UserWrite
+from streams.store import ItemList, RecommendationList, StoredState, UserWrite
 
 NOW_MS = 1_700_000_000_000
 ENCODER = "encoder-1"
@@ -114,7 +114,7 @@ class FakeStore:
         self._done = done
         self.states: dict[str, StoredState] = {}
         self.lists: dict[str, RecommendationList] = {}
-        self.item_lists: dict[tuple[str, str], Sequence[RecommendedItem]] = {}
+        self.item_lists: dict[tuple[str, str], ItemList] = {}
         self.fail_writes: Exception | None = None
 
     def read_states(self, user_ids: Sequence[str]) -> dict[str, StoredState]:
@@ -140,11 +140,12 @@ class FakeStore:
             if write.recommended is not None:
                 self.lists[user_id] = write.recommended
 
-    def write_item_list(
-        self, scene: str, key: str, list_id: str, items: Sequence[RecommendedItem], write_us: int
-    ) -> None:
-        self._done.steps.append(("item list", list(items)))
-        self.item_lists[scene, key] = items
+    def write_item_lists(self, lists: Sequence[ItemList]) -> None:
+        self._done.steps.append(("item lists", list(lists)))
+        for each in lists:
+            former = self.item_lists.get((each.scene, each.key))
+            if former is None or each.write_us >= former.write_us:
+                self.item_lists[each.scene, each.key] = each
 
 
 class FakeOnline:

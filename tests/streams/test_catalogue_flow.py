@@ -1,11 +1,11 @@
-"""Items in; catalogue records, item features and the popular list out, with stores and encoder in memory."""
+"""Items in; catalogue records and item features out, with stores and encoder in memory."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -17,7 +17,6 @@ from feature_repo.state import Position
 from streams.catalogue import CatalogueRecord, encode_record
 from streams.catalogue_flow import SHARE, CatalogueFlow
 from streams.fence import Stamps
-from streams.lists import ListRules
 from streams.metrics import Metrics
 from streams.popularity import Popularity
 from streams.records import Message, Record
@@ -28,7 +27,6 @@ from tests.streams.fakes import (
     Done,
     FakeOnline,
     FakeProducer,
-    FakeStore,
     FakeTextEncoder,
     consumed,
     item,
@@ -36,28 +34,43 @@ from tests.streams.fakes import (
 )
 
 
+class Noted:
+    """Remembers what the item lists are told."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.items: list[str] = []
+        self.everything = False
+
+    def note(self, events: Iterable[str], items: Iterable[str]) -> None:
+        self.events += sorted(events)
+        self.items += sorted(items)
+
+    def publish_everything(self) -> None:
+        self.everything = True
+
+
 class Shop:
     """A catalogue flow whose messages on ``catalogue`` come back to its catalogue."""
 
     def __init__(self) -> None:
         self.done = Done()
-        self.store = FakeStore(self.done)
         stamps = Stamps()
         stamps.renew(range(8), 1)
         self.catalogue = stocked()
         self.popularity = Popularity()
         self.metrics = Metrics()
+        self.item_lists = Noted()
         self.flow = CatalogueFlow(
             FakeTextEncoder(),  # type: ignore[arg-type]
             self.catalogue,
             self.popularity,
             FakeOnline(self.done),  # type: ignore[arg-type]
-            self.store,  # type: ignore[arg-type]
+            self.item_lists,  # type: ignore[arg-type]
             FakeProducer(self.done),
             Patience(),
             stamps,
             self.metrics,
-            ListRules(10, 1.0),
         )
 
     def process(self, *records: Record) -> list[Message]:
@@ -184,20 +197,17 @@ def test_later_write_of_an_items_features_has_the_later_timestamp(shop: Shop) ->
     assert second.write_us > first.write_us
 
 
-def test_owner_of_the_first_partition_writes_the_popular_list(shop: Shop) -> None:
+def test_item_lists_are_told_what_was_touched_and_by_what(shop: Shop) -> None:
     shop.process(published(item("tent")), published(item("cup"), 1))
-    shop.popularity.count(Click("e", "anna", "cup", NOW_MS), Position("clicks", 5, 0))
-
     shop.publish(1)
-    assert shop.store.item_lists == {}
-    shop.popularity.count(Click("e", "anna", "cup", NOW_MS), Position("clicks", 5, 1))
-    shop.publish(0, 1)
+    shop.popularity.count(Click("e", "anna", "cup", NOW_MS), Position("clicks", 5, 0))
+    shop.publish(0)
 
-    places = shop.store.item_lists["popular", ""]
-    assert [(place.item_id, place.reason) for place in places] == [
-        ("cup", "popular now"),
-        ("tent", "new in the shop"),
-    ]
+    assert shop.item_lists.items == ["cup", "tent"]
+    assert shop.item_lists.events == ["cup"]
+    assert not shop.item_lists.everything
+    shop.flow.publish_everything()
+    assert shop.item_lists.everything
 
 
 def test_quiet_shop_writes_nothing(shop: Shop) -> None:
@@ -222,8 +232,8 @@ def test_items_of_another_encoder_are_encoded_again_by_their_owner(shop: Shop) -
     assert msgspec.json.decode(message.value, type=CatalogueRecord).encoder == ENCODER
 
 
-def test_popular_list_is_made_while_items_arrive(shop: Shop) -> None:
-    """Items are put to use in the flow's thread, the list is made in the catalogue's."""
+def test_features_are_written_while_items_arrive(shop: Shop) -> None:
+    """Items are put to use in the flow's thread, their features are made in the catalogue's."""
     names = [f"item-{number:03}" for number in range(300)]
     for offset, name in enumerate(names):
         shop.popularity.count(Click("e", "anna", name, NOW_MS), Position("clicks", 5, offset))
@@ -257,4 +267,3 @@ def test_many_items_are_written_in_shares(shop: Shop) -> None:
     assert shop.publish(0) == names
     shares = [len(rows) for kind, rows in shop.done.steps if kind == "item features"]
     assert shares == [SHARE, SHARE, 3]
-    assert [kind for kind, _ in shop.done.steps][-1] == "item list"

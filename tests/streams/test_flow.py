@@ -14,13 +14,17 @@ from cassandra.cluster import NoHostAvailable
 
 from feature_repo.events import Cart, Click, Event, Impression, Review, encode
 from feature_repo.features import NUMERIC_NAMES
+from feature_repo.pair_state import PairState, decode_pair_state, weight_at
 from feature_repo.state import UserState, decode_state
 from streams.cache import StateCache
 from streams.fence import FenceError, Stamps
 from streams.flow import Flow
 from streams.metrics import Metrics
+from streams.pairs import Pairs
 from streams.popularity import Popularity
 from streams.records import Message, Record
+from streams.rule_effects import RuleEffects
+from streams.rules import Rules
 from streams.serving import Models, Serving
 from streams.settings import Settings
 from streams.waiting import Patience
@@ -33,11 +37,13 @@ from tests.streams.fakes import (
     FakeRecommender,
     FakeSentiment,
     FakeStore,
+    consumed,
     item,
     stocked,
 )
 
 EPOCH_US = 1_000_000
+COUNTS = ("item-counts", "pair-counts")
 
 
 fences_us = itertools.count(EPOCH_US, 1000)
@@ -54,6 +60,8 @@ class Worker:
         self.recommender = FakeRecommender()
         self.metrics = Metrics()
         self.popularity = Popularity()
+        self.pairs = Pairs()
+        self.rules = Rules()
         self.catalogue = stocked(item("tent"), item("cup"), item("rug"), recommender=self.recommender)
         models = Models(self.recommender, FakeSentiment())  # type: ignore[arg-type]
         self.serving = Serving(models, self.catalogue)
@@ -64,6 +72,8 @@ class Worker:
             self.serving,
             self.catalogue,
             self.popularity,
+            self.pairs,
+            RuleEffects(self.rules),
             FakeProducer(self.done),
             self.metrics,
             Patience(),
@@ -260,14 +270,16 @@ def test_crash_before_the_rows_are_written_repeats_the_work(worker: Worker, make
     worker.store.fail_writes = RuntimeError("the power went out")
     with pytest.raises(RuntimeError, match="power"):
         worker.process(record(click(1), 0), record(click(2, user_id="bert"), 1))
-    first = [message for message in worker.done.of("messages") if message.topic != "item-counts"]
+    first = [message for message in worker.done.of("messages") if message.topic not in COUNTS]
     worker.done.steps.clear()
 
     # Delivered again to another worker, with more in the batch.
     restarted = make(worker.store, worker.done)
     restarted.process(record(click(1), 0), record(click(2, user_id="bert"), 1), record(click(3, user_id="carl"), 2))
 
-    repeated = [message for message in worker.done.of("messages") if message.topic != "item-counts"]
+    repeated = [
+        message for message in worker.done.of("messages") if message.topic not in ("item-counts", "pair-counts")
+    ]
     assert repeated[: len(first)] == first
     assert restarted.state("anna").totals.clicks == 1
     assert restarted.state("bert").totals.clicks == 1
@@ -491,6 +503,38 @@ def test_freshness_is_observed_for_each_event_that_makes_a_list(worker: Worker) 
 def test_messages_are_bytes_under_the_users_key(worker: Worker) -> None:
     worker.process(record(click(1), 0))
 
-    of_users = [message for message in worker.done.of("messages") if message.topic != "item-counts"]
+    of_users = [
+        message for message in worker.done.of("messages") if message.topic not in ("item-counts", "pair-counts")
+    ]
     assert {message.key for message in of_users} == {b"anna"}
     assert all(isinstance(message, Message) and isinstance(message.value, bytes) for message in of_users)
+
+
+def test_pair_of_redelivered_events_counts_once(make: Callable[..., Worker]) -> None:
+    """The first worker published its counts and died before it wrote the states."""
+    first = make()
+    events = [
+        record(Cart(f"e{n}", "anna", item_id, "add", 1, 1.0, NOW_MS - 9 + n), n)
+        for n, item_id in enumerate(("tent", "cup", "tent"))
+    ]
+
+    async def announce_only() -> None:
+        await first.flow.announce(await first.flow.prepare(events))
+
+    asyncio.run(announce_only())
+    second = make()
+    for message in first.done.of("messages"):
+        if message.topic == "pair-counts":
+            second.pairs.apply(consumed(message.key, message.value))
+    second.process(*events, *events)
+
+    def counted(worker: Worker) -> dict[bytes, PairState]:
+        return {
+            message.key: decode_pair_state(message.value or b"")
+            for message in worker.done.of("messages")
+            if message.topic == "pair-counts"
+        }
+
+    (seen,) = [state for state in counted(first).values() if state.partners]
+    assert seen.partners == {"tent": weight_at(NOW_MS)}
+    assert counted(second) == {}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from feature_repo.events import Cart, Click, Event, Review
 from feature_repo.state import UserState, update
 from streams.catalogue import Catalogue
-from streams.lists import ListRules, build_lists, list_id, popular_list
+from streams.lists import ListRules, build_lists, falls_back, list_id
 from streams.store import RecommendedItem
 from tests.streams.fakes import NOW_MS, item, stocked
 
@@ -198,7 +198,7 @@ def test_user_of_unknown_items_gets_what_is_popular() -> None:
 
     items = one_list(state_of(click("sold elsewhere")), catalogue, popular=(0.0, 5.0, 7.0, 9.0))
 
-    assert [(each.item_id, each.score, each.reason) for each in items] == [
+    assert [(each.item_id, round(each.score, 1), each.reason) for each in items] == [
         ("c", 7.0, "popular now"),
         ("b", 5.0, "popular now"),
         ("a", 0.0, "new in the shop"),
@@ -224,17 +224,16 @@ def test_popularity_is_asked_for_only_when_it_is_needed() -> None:
     build_lists([state_of(click("a"))], np.array([[1, 0, 0]], np.float32), catalogue, never, WIDE)
 
 
-def test_popular_list_obeys_stock_time_and_share() -> None:
-    catalogue = stocked(
-        *(item(f"tent-{n}", "tents") for n in range(4)),
-        item("cup", "cups"),
-        item("rug", "rugs", in_stock=False),
-        item("hat", "hats", published_at_ms=NOW_MS + 1),
-    )
+def test_what_is_old_and_untouched_is_not_called_new() -> None:
+    catalogue = stocked(item("old", published_at_ms=NOW_MS - 31 * 86_400_000), item("fresh"))
 
-    items = popular_list(catalogue, by_row(catalogue, (9, 8, 7, 6, 1, 50, 50)), NOW_MS, HALF)
+    items = one_list(state_of(click("elsewhere")), catalogue)
 
-    assert ids(items) == ["tent-0", "tent-1", "cup", "tent-2"]
+    assert [(each.item_id, each.reason) for each in items] == [
+        ("fresh", "new in the shop"),
+        ("old", "one of the newest"),
+    ]
+    assert falls_back(items)
 
 
 def test_empty_catalogue_makes_an_empty_list() -> None:
