@@ -18,6 +18,7 @@ from feature_repo.events import Item
 from feature_repo.features import ItemAttributes
 from scorer.item_table import ItemTable
 from scorer.recommender import Recommender
+from streams.prices import Prices
 
 REMADE_AT_A_TIME = 512
 """Items whose vectors are made in one step for another recommender, so that batches never wait long for the lock."""
@@ -68,6 +69,8 @@ class Catalogue:
         A code for each category and brand; 0 for none.
     edition : int
         Grows whenever rows have changed: what was made of another edition is out of date.
+    prices : Prices
+        Prices and offers of the same rows.
     """
 
     def __init__(self, recommender: Recommender, encoder: str) -> None:
@@ -92,6 +95,7 @@ class Catalogue:
         self.category = np.zeros(1, np.int32)
         self.brand = np.zeros(1, np.int32)
         self.edition = 0
+        self.prices = Prices()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -240,6 +244,7 @@ class Catalogue:
         self.published_at_ms[row] = item.published_at_ms
         self.category[row] = self._categories.setdefault(item.category, len(self._categories))
         self.brand[row] = self._brands.setdefault(item.brand, len(self._brands))
+        self.prices.put(row, item)
         self._items[item.item_id] = item
         self._attributes[item.item_id] = ItemAttributes(
             category=item.category, brand=item.brand, price=item.price, title=item.title
@@ -271,6 +276,7 @@ class Catalogue:
             self.published_at_ms = np.concatenate([self.published_at_ms, np.zeros(missing, np.int64)])
             self.category = np.concatenate([self.category, np.zeros(missing, np.int32)])
             self.brand = np.concatenate([self.brand, np.zeros(missing, np.int32)])
+            self.prices.grow(len(self.table.item_ids))
 
 
 def _unpack(text_vector: str) -> npt.NDArray[np.float16]:

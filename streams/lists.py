@@ -102,6 +102,16 @@ def build_lists(
     return lists
 
 
+def knows(state: UserState, catalogue: Catalogue) -> bool:
+    """Whether anything in the user's history is an item of the catalogue: something to go by."""
+    return any(catalogue.item(entry.item_id) is not None for entry in state.history)
+
+
+def history_reasons(rows: list[int], state: UserState, catalogue: Catalogue) -> list[str]:
+    """Reason for each row: the item of the user's own history that lies nearest to it; there must be one."""
+    return _reasons(_sources(state, catalogue), catalogue, rows)
+
+
 def falls_back(items: tuple[RecommendedItem, ...]) -> bool:
     """Whether a list holds what is popular or new, for want of anything to go by."""
     return not any(item.reason.startswith(BECAUSE) for item in items)
