@@ -101,7 +101,7 @@ class Flow:
         self._produce, self._metrics = produce, metrics
         self._patience, self._stamps = patience, stamps
         self._epoch_us = epoch_us
-        self.rules = ListRules(settings.list_size, settings.category_share)
+        self.rules = ListRules(settings.list_size, settings.category_share, settings.diversity)
         self._rule = PropensityRule(
             settings.propensity_threshold, settings.propensity_rearm, settings.trigger_cooldown_s
         )

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from feature_repo.buckets import DAY_MS
 from feature_repo.state import ACTIONS, UserState, bought, in_cart
+from scorer.diversity import marginal_order
 from streams.catalogue import Catalogue
 from streams.rule_effects import Effects
 from streams.store import RecommendedItem
@@ -43,10 +44,14 @@ SPARE = 4
 
 @dataclass(frozen=True)
 class ListRules:
-    """What every list obeys: ``size`` items, and at most ``category_share`` of them of one category."""
+    """What every list obeys: ``size`` items, and at most ``category_share`` of them of one category.
+
+    ``diversity``, 0 to 1, is how much an item loses for being like those before it (`scorer.diversity`).
+    """
 
     size: int
     category_share: float
+    diversity: float = 0.0
 
 
 def build_lists(
@@ -211,6 +216,9 @@ def _ranked(
     passed_over: list[int] = []
     while len(rows):
         best = _best(scores, rows, rules.size * SPARE)
+        if rules.diversity:
+            order = marginal_order(scores[best], catalogue.table.vectors[best], rules.diversity)
+            best = [best[place] for place in order]
         for row in best:
             category = int(catalogue.category[row])
             # Code 0 is "no category": items without one don't crowd each other out.

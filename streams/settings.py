@@ -77,6 +77,9 @@ class Settings:
     category_share: float = 0.4
     """Largest part of a list that one category may fill, 0 to 1."""
 
+    diversity: float = 0.0
+    """How much an item loses for being like those before it in the list, 0 to 1; see docs/diversity.md."""
+
     propensity_threshold: float = 0.6
     """Probability of a purchase within 24 hours at which the propensity trigger fires."""
 
@@ -140,6 +143,7 @@ class Settings:
             ("batch_max", 1 <= self.batch_max <= 10_000, "1 to 10000"),
             ("list_size", 1 <= self.list_size <= 500, "1 to 500"),
             ("category_share", 0 < self.category_share <= 1, "more than 0 and at most 1"),
+            ("diversity", 0 <= self.diversity <= 1, "0 to 1"),
             ("cached_users", self.cached_users >= 1, "at least 1"),
             ("session_timeout_s", self.session_timeout_s >= 1, "at least 1 second"),
             ("propensity_threshold", 0 < self.propensity_threshold <= 1, "more than 0 and at most 1"),

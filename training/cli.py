@@ -83,6 +83,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of training to the product's command line."""
     app.add_typer(train_app, name="train")
     from training.aspects_cli import evaluate_aspects, train_aspects
+    from training.diversity_cli import evaluate_diversity
     from training.next_item_cli import evaluate_sequences, evaluate_sessions
     from training.propensity_cli import evaluate_propensity
     from training.release_cli import gate, retrain
@@ -93,6 +94,7 @@ def register(app: typer.Typer) -> None:
     evaluate_app.command("aspects")(evaluate_aspects)
     evaluate_app.command("sentiment")(evaluate_sentiment)
     evaluate_app.command("propensity")(evaluate_propensity)
+    evaluate_app.command("diversity")(evaluate_diversity)
     evaluate_app.command("sequences")(evaluate_sequences)
     evaluate_app.command("sessions")(evaluate_sessions)
     app.add_typer(evaluate_app, name="evaluate")

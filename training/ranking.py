@@ -56,15 +56,24 @@ class Task:
 
     def lists(self, scorer: Scorer) -> NDArray[np.int64]:
         """Give the ten best rows at each moment, best first: int64 [Q, 10]."""
-        found = [np.zeros((0, LIST_LENGTH), dtype=np.int64)]
+        return self.best(scorer, LIST_LENGTH)[0]
+
+    def best(self, scorer: Scorer, length: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Give the best rows at each moment, best first, int64 [Q, length], and their scores, float32 [Q, length].
+
+        With fewer items than `length`, all of them; what must not be in a list comes last, with a score of -inf.
+        """
+        length = min(length, len(self.published_ms))
+        rows, scores = [np.zeros((0, length), dtype=np.int64)], [np.zeros((0, length), dtype=np.float32)]
         for start in range(0, len(self.moments), BATCH):
             batch = self.moments[start : start + BATCH]
-            scores = np.array(scorer(batch), dtype=np.float32)
+            of_batch = np.array(scorer(batch), dtype=np.float32)
             for place, occasion in enumerate(batch):
-                scores[place, self._excluded(int(occasion))] = -np.inf
-                scores[place, self.published_ms > self.occasions.target_ms[occasion]] = -np.inf
-            found.append(top_rows(scores, LIST_LENGTH))
-        return np.concatenate(found)
+                of_batch[place, self._excluded(int(occasion))] = -np.inf
+                of_batch[place, self.published_ms > self.occasions.target_ms[occasion]] = -np.inf
+            rows.append(top_rows(of_batch, length))
+            scores.append(np.take_along_axis(of_batch, rows[-1], axis=1))
+        return np.concatenate(rows), np.concatenate(scores)
 
     def measure(self, scorer: Scorer) -> Figures:
         """Measure the lists that `scorer` makes at these moments."""

@@ -268,3 +268,21 @@ def test_long_list_keeps_to_every_share() -> None:
         filled = Counter(category[each.item_id] for each in chosen)
         assert len(chosen) == 20, place
         assert max(filled.values()) <= 4, filled
+
+
+def test_diversity_lets_something_else_stand_before_more_of_the_same() -> None:
+    catalogue = stocked(item("tent"), item("tarp"), item("cup"), vectors=[[0.9, 0.1, 0], [0.8, 0.1, 0], [0.5, -0.9, 0]])
+
+    assert ids(one_list(state_of(click("tent")), catalogue, ListRules(3, 1.0))) == ["tent", "tarp", "cup"]
+    assert ids(one_list(state_of(click("tent")), catalogue, ListRules(3, 1.0, 0.6))) == ["tent", "cup", "tarp"]
+
+
+def test_diversity_keeps_to_the_share_of_a_category() -> None:
+    chance = np.random.default_rng(1)
+    items = [item(f"i{n:03}", f"c{n % 5}") for n in range(300)]
+    catalogue = stocked(*items, vectors=chance.normal(size=(300, 3)).tolist())
+    category = {each.item_id: each.category for each in items}
+
+    chosen = one_list(state_of(click("i000")), catalogue, ListRules(10, 0.2, 0.5))
+
+    assert Counter(category[each.item_id] for each in chosen) == {f"c{n}": 2 for n in range(5)}

@@ -57,6 +57,7 @@ def test_a_workers_environment_gives_it_the_same_settings() -> None:
         ("LASTCLICK_BATCH_MAX", "0", "1 to 10000"),
         ("LASTCLICK_LIST_SIZE", "501", "1 to 500"),
         ("LASTCLICK_CATEGORY_SHARE", "0", "more than 0 and at most 1"),
+        ("LASTCLICK_DIVERSITY", "1.5", "0 to 1"),
         ("LASTCLICK_CACHED_USERS", "0", "at least 1"),
         ("LASTCLICK_SESSION_TIMEOUT_S", "0.5", "at least 1 second"),
         ("LASTCLICK_PROPENSITY_THRESHOLD", "1.5", "more than 0 and at most 1"),
