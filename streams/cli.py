@@ -20,7 +20,7 @@ import msgspec
 import typer
 
 from deploy.local import Launcher, Status
-from streams import about_cli, answers_cli, archive_cli, console, release_cli, rules_cli
+from streams import about_cli, answers_cli, archive_cli, console, explain_cli, release_cli, rules_cli
 from streams.api import cli as api_cli
 from streams.command_line import SOURCES_HELP, AsJson, addressed_settings, stop_on_interrupt
 from streams.settings import Settings
@@ -194,7 +194,7 @@ def _released(settings: Settings, seen: Status) -> dict[str, Any]:
     return found
 
 
-for verbs in (about_cli, answers_cli, api_cli, archive_cli, release_cli, rules_cli):
+for verbs in (about_cli, answers_cli, api_cli, archive_cli, explain_cli, release_cli, rules_cli):
     verbs.register(app)
 
 

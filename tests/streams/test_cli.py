@@ -18,7 +18,7 @@ from tests.feature_repo.archives import NOON_MS, Broker
 
 VERBS = (
     *("up", "down", "status", "demo", "replay", "worker", "recommend", "features", "parity", "train", "evaluate"),
-    *("archive", "archive-features", "gate", "release", "rollback", "retrain", "serve", "about", "rules"),
+    *("archive", "archive-features", "gate", "release", "rollback", "retrain", "explain", "serve", "about", "rules"),
 )
 
 
