@@ -14,7 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from feature_repo.events import Cart, Click, Review
 from feature_repo.features import GROUPS, features
+from feature_repo.ledger import hash_event_id
 from feature_repo.state import ACTIONS, Entry, UserState, bought, in_cart
 from streams.catalogue import Catalogue
 from streams.explanation import Cause, Explanation, FeatureGroup, Hurdle, StoredPlace, answer
@@ -105,6 +107,19 @@ def explain(known: Known, item_id: str) -> Explanation:
     )
     said = answer(explanation, known=knows(state, catalogue))
     return msgspec.structs.replace(explanation, answer=said)
+
+
+def newest_event_ids(state: UserState) -> dict[Entry, str]:
+    """Ids of source events that the state itself tells, by entry: that of its newest event."""
+    hashes = {
+        int.from_bytes(hash_event_id(kind.__name__, state.newest_event_id)[-4:], "big")
+        for kind in (Click, Cart, Review)
+    }
+    return {
+        entry: state.newest_event_id
+        for entry in state.history
+        if entry.ms == state.newest_ms and entry.event_hash in hashes
+    }
 
 
 def _showable(state: UserState, catalogue: Catalogue) -> npt.NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import pytest
 from feature_repo.events import Click, Event, Item
 from feature_repo.state import UserState
 from streams.catalogue import Catalogue
-from streams.explain import Known, UnknownItem, explain
+from streams.explain import Known, UnknownItem, explain, newest_event_ids
 from streams.explanation import Explanation
 from streams.lists import ListRules, build_lists
 from streams.occlusion import occlude
@@ -193,3 +193,10 @@ def test_empty_state_is_explained() -> None:
     )
 
     assert found.causes == []
+
+
+def test_state_tells_the_id_of_its_newest_event_alone() -> None:
+    state = state_of(click("tent"), cart("cup", "add", NOW_MS + 5))
+
+    assert newest_event_ids(state) == {state.history[-1]: f"add-cup-{NOW_MS + 5}"}
+    assert newest_event_ids(UserState()) == {}
