@@ -196,7 +196,7 @@ def _hurdles(
             most = max(1, int(rules.size * rules.category_share))
             words = f"the {most} places that a category may fill are taken by better items of {category}"
         return [Hurdle("diversity" if rules.diversity else "category_share", words)]
-    return [Hurdle("rank", f"{rules.size} items that may be shown score higher")]
+    return [Hurdle("rank", f"{len(fresh)} items that may be shown come before it")]
 
 
 def _stored_place(stored: RecommendationList | None, item_id: str) -> StoredPlace | None:

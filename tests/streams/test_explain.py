@@ -5,6 +5,7 @@ import re
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from feature_repo.events import Click, Event, Item
 from feature_repo.state import UserState
@@ -15,7 +16,8 @@ from streams.lists import ListRules, build_lists
 from streams.occlusion import occlude
 from streams.store import RecommendationList
 from tests.streams.fakes import NOW_MS, item, stocked
-from tests.streams.test_lists import cart, click, state_of
+from tests.streams.test_list_properties import Case, cases
+from tests.streams.test_lists import by_row, cart, click, ids, state_of
 from tests.streams.test_occlusion import SummingRecommender
 
 SHOP = (
@@ -102,7 +104,7 @@ def test_item_that_scores_too_low_says_its_rank() -> None:
 
     assert hurdles(found) == ["rank"]
     assert (found.rank, found.rank_showable) == (5, 5)
-    assert "It would not be in a list made now: 3 items that may be shown score higher." in found.answer
+    assert "It would not be in a list made now: 3 items that may be shown come before it." in found.answer
 
 
 def test_item_whose_category_is_full_says_so() -> None:
@@ -200,3 +202,27 @@ def test_state_tells_the_id_of_its_newest_event_alone() -> None:
 
     assert newest_event_ids(state) == {state.history[-1]: f"add-cup-{NOW_MS + 5}"}
     assert newest_event_ids(UserState()) == {}
+
+
+@given(case=cases)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_item_is_in_a_list_made_now_exactly_if_nothing_keeps_it_out(case: Case) -> None:
+    recommender = SummingRecommender()
+    catalogue = stocked(*case.items, vectors=case.vectors, recommender=recommender)
+    state, popular = case.states[0], by_row(catalogue, case.popular)
+    occluded = occlude(state, catalogue, recommender)
+    (made,) = build_lists([state], occluded.vector[None], catalogue, lambda: popular, case.rules)
+    stored = RecommendationList("anna", "home", "list-1", made, "event-1", state.newest_ms, NOW_MS, recommender.version)
+    about = Known("anna", state, occluded, catalogue, stored, case.rules, popular, {})
+
+    explained = [explain(about, each.item_id) for each in case.items]
+
+    for found in explained:
+        assert found.in_list == (found.item_id in ids(made)) == (not found.hurdles)
+        assert (found.rank_showable is None) == bool(
+            {"bought", "in_cart", "out_of_stock", "not_published"} & set(hurdles(found))
+        )
+        assert len(found.causes) == len(state.history)
+    assert sorted(found.rank for found in explained) == list(range(1, len(explained) + 1))
+    by_rank = sorted(explained, key=lambda found: found.rank)
+    assert [found.score for found in by_rank] == sorted((found.score for found in explained), reverse=True)
