@@ -7,23 +7,18 @@ strength of `scorer.diversity.marginal_order` reorders the same candidates, as s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.diversity import intra_list_diversity, marginal_order
-from scorer.recommender import Recommender
-from training.dataset import DAY_MS, DataError, Dataset
-from training.evaluate import item_vectors, served_scorer
-from training.export import export
+from training.dataset import Dataset
+from training.evaluate import Progress, item_vectors, served_scorer, train_before
 from training.metrics import hit_rate, ndcg
 from training.ranking import LIST_LENGTH, Task, ranking_task
 from training.settings import Settings
 from training.targets import find_occasions
-from training.train import Progress, train
 
 CANDIDATES = 4 * LIST_LENGTH
 """As many for each place of a list as serving has (`streams.lists`)."""
@@ -96,18 +91,9 @@ def evaluate_diversity(
     DataError
         When either part of the log is too short.
     """
-    cut_ms = dataset.last_ms + 1 - int(held_out_days * DAY_MS)
-    if cut_ms <= dataset.first_ms:
-        raise DataError(
-            f"{dataset.name}: holding out {held_out_days:g} days leaves nothing to train on; expected a log longer "
-            f"than that, saw {(dataset.last_ms - dataset.first_ms) / DAY_MS:.1f} days"
-        )
     occasions = find_occasions(dataset.interactions)
+    recommender, cut_ms = train_before(dataset, occasions, text_vectors, held_out_days, settings, progress)
     task = ranking_task(dataset, occasions, cut_ms, dataset.last_ms + 1, limit=MOST_MOMENTS)
-    trained = train(dataset, occasions, text_vectors, until_ms=cut_ms, settings=settings, progress=progress)
-    with TemporaryDirectory() as folder:
-        path = export(trained, dataset, Path(folder), text_encoder="", note="trained for an evaluation")
-        recommender = Recommender.load(path, "cpu", threads=max(1, settings.threads))
     vectors = item_vectors(recommender, dataset, text_vectors)
     rows, scores = task.best(served_scorer(recommender, vectors, dataset, occasions), CANDIDATES)
     measured = []

@@ -125,18 +125,9 @@ def evaluate(
         When either part is too short.
     """
     started = time.monotonic()
-    cut_ms = dataset.last_ms + 1 - int(held_out_days * DAY_MS)
-    if cut_ms <= dataset.first_ms:
-        raise DataError(
-            f"{dataset.name}: holding out {held_out_days:g} days leaves nothing to train on; expected a log longer "
-            f"than that, saw {(dataset.last_ms - dataset.first_ms) / DAY_MS:.1f} days"
-        )
     occasions = find_occasions(dataset.interactions)
-    trained = train(dataset, occasions, text_vectors, until_ms=cut_ms, settings=settings, progress=progress)
+    recommender, cut_ms = train_before(dataset, occasions, text_vectors, held_out_days, settings, progress)
     trained_s = time.monotonic() - started
-    with TemporaryDirectory() as folder:
-        path = export(trained, dataset, Path(folder), text_encoder="", note="trained for an evaluation")
-        recommender = Recommender.load(path, "cpu", threads=max(1, settings.threads))
     vectors = item_vectors(recommender, dataset, text_vectors)
     scorers: dict[str, Scorer] = {
         LEARNED: served_scorer(recommender, vectors, dataset, occasions),
@@ -168,6 +159,33 @@ def evaluate(
         },
         version=recommender.version,
     )
+
+
+def train_before(
+    dataset: Dataset,
+    occasions: Occasions,
+    text_vectors: NDArray[np.float32],
+    held_out_days: float,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Recommender, int]:
+    """Train on all but the last days of a log; the recommender as it would be served, and where those days begin (ms).
+
+    Raises
+    ------
+    DataError
+        When nothing is left to train on.
+    """
+    cut_ms = dataset.last_ms + 1 - int(held_out_days * DAY_MS)
+    if cut_ms <= dataset.first_ms:
+        raise DataError(
+            f"{dataset.name}: holding out {held_out_days:g} days leaves nothing to train on; expected a log longer "
+            f"than that, saw {(dataset.last_ms - dataset.first_ms) / DAY_MS:.1f} days"
+        )
+    trained = train(dataset, occasions, text_vectors, until_ms=cut_ms, settings=settings, progress=progress)
+    with TemporaryDirectory() as folder:
+        path = export(trained, dataset, Path(folder), text_encoder="", note="trained for an evaluation")
+        return Recommender.load(path, "cpu", threads=max(1, settings.threads)), cut_ms
 
 
 def item_vectors(recommender: Recommender, dataset: Dataset, text_vectors: NDArray[np.float32]) -> NDArray[np.float32]:
