@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
 from feature_repo.online import open_feature_store
-from streams.api import changes, events, health, items, lists, openapi, operations, site, users
+from streams.api import changes, events, explanations, health, items, lists, openapi, operations, site, users
 from streams.api.access import Access
 from streams.api.collector import Collector
 from streams.api.fallback import Lists, UserScene
@@ -31,6 +31,7 @@ from streams.api.notices import Notices
 from streams.api.problems import Problem, answer_defect, answer_problem, answer_refusal
 from streams.api.retrying import keep_trying
 from streams.api.rows import CassandraRows
+from streams.api.scenes import UserScenes
 from streams.api.settings import ApiSettings
 from streams.api.shelf import Shelf
 from streams.api.stream_time import StreamTime
@@ -89,6 +90,7 @@ class Api:
                 *lists.routes(answers),
                 *items.routes(self.shelf, self.features),
                 *users.routes(known, self.features, self.shelf),
+                *explanations.routes(explanations.Explanations(self.rows, known, self.shelf, self.settings)),
                 *changes.routes(self.notices, self.metrics),
                 *events.routes(self.collector, self.metrics, self._stream_ms),
                 *operations.routes(operations.Watch(self.gauges), DeadLetters(self.settings.kafka), self.collector),
@@ -149,7 +151,7 @@ class Api:
 
     def _user_scenes(self) -> Mapping[str, UserScene]:
         """Scenes of users beside ``home``."""
-        return {}
+        return UserScenes(self.rows, self.shelf, self.settings).by_name()
 
     def _stream_ms(self) -> int | None:
         return None if self.stream_time is None else self.stream_time.now_ms

@@ -26,6 +26,7 @@ RELATED_KINDS = ("similar", "bought_with")
 """Scenes of lists that belong to an item."""
 
 OWN = Served("user", "the user's own list")
+NOTHING_FITS = Served("user", "the user's own list: nothing fits the scene now")
 
 
 EVERYBODYS = POPULAR_SCENE, ""
@@ -86,15 +87,18 @@ class Lists:
         """The user's list in one of `user_scenes`, or what stands in for it."""
         owner = _owner_scene(scene, wanted), user_id
         try:
-            stored = _filled(await self._user_scenes[scene](user_id, wanted))
+            stored = await self._user_scenes[scene](user_id, wanted)
         except StoreAway as away:
             last = self._kept.last(owner)
             if last is not None:
                 return ServedList(last[0], Served("user", f"{away}; the user's list as of {last[1]:.0f} s ago"))
             return await self._popular(f"{away}, and no list of the user was read before")
+        if scene == SCENE:
+            stored = _filled(stored)
         if stored is not None:
             self._kept.put(owner, stored)
-            return ServedList(stored, OWN)
+            # An empty cart is completed by nothing: something else in its place would be no answer.
+            return ServedList(stored, OWN if stored.items else NOTHING_FITS)
         reason = f"the user has no list in the scene {scene!r} yet"
         return await self._of_segment(user_id, wanted, reason) or await self._popular(reason)
 

@@ -38,6 +38,7 @@ class FakeRecommender:
     """Item vectors are the text vectors; a user's vector is that of the last item in their history."""
 
     version = "recommender-1"
+    max_length = 50
 
     def __init__(self, width: int = 3, propensity: float = 0.5) -> None:
         self.item_width = width
