@@ -29,8 +29,9 @@ from streams.shopper import Filters, Shopper
 from streams.store import RecommendedItem
 
 BOUGHT_WITH = "bought_with"
-SHELF_SIZE = 500
-"""Items of a category or a brand that are ranked: as many as a page may have."""
+SHELF_SIZE = 200
+"""Items of a category or a brand that can be paged through. Lists that were served are kept for a while, and one of
+this size takes 20 kB; what comes after it is for the search."""
 
 LIST_SIZE = 60
 """Items of the other scenes: enough to page through, and for filters to leave some."""
@@ -117,7 +118,10 @@ class UserScenes:
         size = SHELF_SIZE if scene in SHELVES else LIST_SIZE
         rules = ListRules(size, self._share, self._diversity)
         items = scene_list(scene, shopper, rules, Filters(wanted.category, wanted.brand), bought_with)
-        return items, self._shelf.recommender.version
+        # A list has few reasons: one text for all places with the same, since it is kept.
+        words: dict[str, str] = {}
+        shared = tuple(item._replace(reason=words.setdefault(item.reason, item.reason)) for item in items)
+        return shared, self._shelf.recommender.version
 
     def _vector(self, user_id: str, state: UserState) -> npt.NDArray[np.float32]:
         """The user's vector, float32 [D]: kept, or scored now."""

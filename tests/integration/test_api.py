@@ -208,7 +208,7 @@ def test_requests_made_up_from_the_document_find_no_defect(workers: Workers, api
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "18 passed" in done.stdout
+    assert "19 passed" in done.stdout
 
 
 def test_lists_outlive_cassandra(workers: Workers, api: ApiProcess, proxy: Proxy, stock: list[Item]) -> None:
