@@ -58,10 +58,10 @@ def print_explanation(found: Explanation) -> None:
     out.print(causes)
     if len(found.causes) > MOST_CAUSES:
         out.print(f"and {len(found.causes) - MOST_CAUSES} more events; --json has all", highlight=False)
-    features = Table("features", "values", "part", title=f"Purchase within 24 hours: {found.propensity:.1%}")
+    features = Table("features", "values", "points", title=f"Purchase within 24 hours: {found.propensity:.1%}")
     for group in found.features:
         shown = ", ".join(f"{name} {_value(value)}" for name, value in group.values.items() if value not in (0, ""))
-        features.add_row(group.name, escape(shown) or "nothing", f"{group.propensity_part:+.1%}")
+        features.add_row(group.name, escape(shown) or "nothing", f"{100 * group.propensity_part:+.1f}")
     out.print(features)
     stored = found.stored_list
     if stored is not None:
