@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from scorer.diversity import intra_list_diversity, marginal_order
 from training.dataset import Dataset
-from training.evaluate import Progress, item_vectors, served_scorer, train_before
+from training.evaluate import item_vectors, served_scorer, train_before
 from training.metrics import hit_rate, ndcg
 from training.ranking import LIST_LENGTH, Task, ranking_task
+from training.reporting import Progress
 from training.settings import Settings
 from training.targets import find_occasions
 
