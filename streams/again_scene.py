@@ -31,8 +31,8 @@ def again_list(shopper: Shopper, rules: ListRules, filters: Filters) -> tuple[Re
     Returns
     -------
     tuple of RecommendedItem
-        The score is the smaller of the time since the last purchase over the interval and its inverse: 1 for what is
-        due this moment, 0.25 or more for all.
+        The score is the smaller of the time since the last purchase over the interval and its inverse, 1 for what is
+        due this moment and 0.25 or more for all, times what the shop's rules make of it.
     """
     catalogue, now_ms = shopper.catalogue, shopper.now_ms
     bought_at = purchase_times(shopper.state)
@@ -56,7 +56,7 @@ def again_list(shopper: Shopper, rules: ListRules, filters: Filters) -> tuple[Re
             continue
         elapsed = (now_ms - times[-1]) / interval_ms
         if EARLY <= elapsed <= LATE:
-            scores[row] = min(elapsed, 1 / elapsed)
+            scores[row] = min(elapsed, 1 / elapsed) * shopper.factor[row]
             ago, usually = _days(now_ms - times[-1]), _days(interval_ms)
             reasons[row] = f"you bought {item.title} {ago} ago, {'and ' if whose else ''}{whose}usually every {usually}"
     everything = ListRules(rules.size, category_share=1.0)

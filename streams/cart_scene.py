@@ -75,7 +75,7 @@ def _add_bought_with(
         for partner, score in bought_with.get(item_id, ()):
             row = shopper.catalogue.table.row(partner)
             if allowed[row] and score > 0:
-                worth.setdefault(row, {})[item_id] = score
+                worth.setdefault(row, {})[item_id] = score * float(shopper.factor[row])
     most = max((sum(parts.values()) for parts in worth.values()), default=0.0)
     for row, parts in worth.items():
         scores[row] = 1 + sum(parts.values()) / most

@@ -22,6 +22,7 @@ from streams.catalogue import Catalogue
 from streams.explanation import Cause, Explanation, FeatureGroup, Hurdle, StoredPlace, answer
 from streams.lists import ListRules, build_lists, knows
 from streams.occlusion import Occluded
+from streams.rule_effects import Effects
 from streams.store import RecommendationList
 
 TOPIC_OF = {"click": "clicks", "add": "carts", "remove": "carts", "purchase": "carts", "review": "reviews"}
@@ -51,6 +52,8 @@ class Known:
         float32 [R], for users of whom nothing is known.
     event_ids
         Ids of source events by the entry that the state made of them, as far as they are known.
+    effects
+        What the shop's rules do to the rows at home now; None when there are none.
     """
 
     user_id: str
@@ -61,6 +64,7 @@ class Known:
     rules: ListRules
     popular: npt.NDArray[np.float32]
     event_ids: Mapping[Entry, str]
+    effects: Effects | None = None
 
 
 def explain(known: Known, item_id: str) -> Explanation:
@@ -79,11 +83,15 @@ def explain(known: Known, item_id: str) -> Explanation:
     row = catalogue.table.row(item_id)
     scores = catalogue.table.scores(known.occluded.vector[None])[0]  # [R]
     everything = np.array([each is not None for each in catalogue.table.item_ids])
-    showable = _showable(state, catalogue)
-    (fresh,) = build_lists([state], known.occluded.vector[None], catalogue, lambda: known.popular, known.rules)
-    hurdles = _hurdles(known, item_id, row, showable, scores, [each.item_id for each in fresh])
-    rank = _rank(scores, everything, row)
-    rank_showable = _rank(scores, showable, row) if showable[row] else None
+    showable = _showable(known)
+    (fresh,) = build_lists(
+        [state], known.occluded.vector[None], catalogue, lambda: known.popular, known.rules, known.effects
+    )
+    # As lists are ranked: boosts and buries multiply the odds.
+    ranked = scores if known.effects is None else scores + np.log(known.effects.factor)
+    hurdles = _hurdles(known, item_id, row, showable, ranked, [each.item_id for each in fresh])
+    rank = _rank(ranked, everything, row)
+    rank_showable = _rank(ranked, showable, row) if showable[row] else None
     causes = _causes(known, row)
     explanation = Explanation(
         user_id=known.user_id,
@@ -100,6 +108,7 @@ def explain(known: Known, item_id: str) -> Explanation:
         causes=causes,
         features=_feature_groups(known),
         hurdles=hurdles,
+        rules=_rule_words(known.effects, row),
         stored_list=stored,
         state_at_ms=state.newest_ms,
         state_event_id=state.newest_event_id,
@@ -122,11 +131,22 @@ def newest_event_ids(state: UserState) -> dict[Entry, str]:
     }
 
 
-def _showable(state: UserState, catalogue: Catalogue) -> npt.NDArray[np.bool_]:
+def _showable(known: Known) -> npt.NDArray[np.bool_]:
     """Which rows may be in the user's list: bool [R]."""
+    state, catalogue = known.state, known.catalogue
     showable: npt.NDArray[np.bool_] = catalogue.available(np.array([state.newest_ms], np.int64))[0]
     showable[catalogue.table.rows(bought(state) | in_cart(state))] = False
+    if known.effects is not None:
+        showable &= ~known.effects.blocked
     return showable
+
+
+def _rule_words(effects: Effects | None, row: int) -> list[str]:
+    """What the shop's rules do to a row, in words."""
+    if effects is None:
+        return []
+    pinned = [reason for _, pinned, reason in effects.pins if pinned == row]
+    return pinned + [reason for rows, reason in effects.moved if rows[row]]
 
 
 def _rank(scores: npt.NDArray[np.float32], among: npt.NDArray[np.bool_], row: int) -> int:
@@ -180,14 +200,18 @@ def _hurdles(
         hurdles.append(Hurdle("out_of_stock", "it is out of stock"))
     if catalogue.published_at_ms[row] > state.newest_ms:
         hurdles.append(Hurdle("not_published", "it was not published yet at the time of the user's newest event"))
+    if known.effects is not None and known.effects.blocked[row]:
+        hurdles.append(Hurdle("blocked", "a rule of the shop blocks it"))
     if hurdles or item_id in fresh:
         return hurdles
     if not knows(state, catalogue):
         return [
             Hurdle("nothing_known", "nothing is known of the user's taste, and other items are more popular or newer")
         ]
-    # Filled up with what was passed over, a list may end in lower scores than those it leaves out.
-    last = min((float(scores[catalogue.table.row(each)]) for each in fresh), default=-np.inf)
+    # Filled up with what was passed over, a list may end in lower scores than those it leaves out. Pins have any score.
+    pinned = {int(row) for _, row, _ in known.effects.pins} if known.effects is not None else set()
+    rows = {catalogue.table.row(each) for each in fresh} - pinned
+    last = min((float(scores[each]) for each in rows), default=-np.inf)
     if float(scores[row]) > last:
         category = getattr(catalogue.item(item_id), "category", None)
         if rules.diversity:

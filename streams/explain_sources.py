@@ -6,6 +6,7 @@ the state remembers.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -25,9 +26,11 @@ from streams.loading import load_models
 from streams.occlusion import occlude
 from streams.readback import Progress, TopicReader
 from streams.release_topic import read_releases
+from streams.rule_effects import RuleEffects
+from streams.rules import Rules
 from streams.settings import Settings
 from streams.store import RecommendationList, RecommendedItem, Store
-from streams.topics import CATALOGUE
+from streams.topics import CATALOGUE, RULES
 
 CLOCKS_APART_MS = 300_000
 """How far an event's time may be ahead of the broker's when it was appended (`feature_repo.events`)."""
@@ -70,8 +73,9 @@ def explain_item(settings: Settings, user_id: str, item_id: str, progress: Progr
     known = known_of(user_id, state, stored, popular, catalogue, loaded.recommender, settings)
     if catalogue.item(item_id) is None:
         return explain(known, item_id)  # which says so, before long reading
+    effects = RuleEffects(read_rules(settings, progress)).of(SCENE, catalogue, time.time_ns() // 1_000_000)
     event_ids = read_event_ids(settings, user_id, state, progress)
-    return explain(replace(known, event_ids=event_ids), item_id)
+    return explain(replace(known, event_ids=event_ids, effects=effects), item_id)
 
 
 def known_of(
@@ -108,6 +112,17 @@ def read_catalogue(settings: Settings, recommender: Recommender, encoder: str, p
         reader.close()
     catalogue.refresh()
     return catalogue
+
+
+def read_rules(settings: Settings, progress: Progress) -> Rules:
+    """Read the shop's rules to their end."""
+    rules = Rules()
+    reader = TopicReader(settings, [(RULES, None)])
+    try:
+        reader.read_on(rules.apply, progress)
+    finally:
+        reader.close()
+    return rules
 
 
 def read_event_ids(settings: Settings, user_id: str, state: UserState, progress: Progress) -> dict[Entry, str]:

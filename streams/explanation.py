@@ -64,7 +64,8 @@ class Explanation(msgspec.Struct, frozen=True):
     answer
         Sentences for a shopkeeper.
     score, rank, rank_among
-        The model's score of the item for the user, its place among all items of the catalogue, and their number.
+        The model's score of the item for the user; its place among all items of the catalogue, boosts and buries
+        counted; and their number.
     rank_showable
         Its place among those that may be shown to this user; null when it is not one of them.
     propensity
@@ -75,6 +76,8 @@ class Explanation(msgspec.Struct, frozen=True):
         By group, those with the largest part in the propensity first.
     hurdles
         What keeps the item out of the list; empty when nothing does.
+    rules
+        What rules of the shop do to it; empty when none does.
     stored_list
         The user's list; null when there is none.
     state_at_ms, state_event_id
@@ -97,6 +100,7 @@ class Explanation(msgspec.Struct, frozen=True):
     causes: list[Cause]
     features: list[FeatureGroup]
     hurdles: list[Hurdle]
+    rules: list[str]
     stored_list: StoredPlace | None
     state_at_ms: int
     state_event_id: str
@@ -133,6 +137,8 @@ def answer(found: Explanation, known: bool) -> list[str]:
         return said
     showable = f", and number {found.rank_showable} of those that may be shown" if found.rank_showable else ""
     said.append(f"Of {found.rank_among} items it is number {found.rank} for this user{showable}.")
+    if found.rules:
+        said.append(f"Rules of the shop count: {'; '.join(found.rules)}.")
     raising = [f"{VERBS[each.action]} {each.title or each.item_id}" for each in found.causes if each.score_part > 0]
     if raising:
         said.append(f"What raised its score most: {'; '.join(list(dict.fromkeys(raising))[:MOST_NAMED])}.")

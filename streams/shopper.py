@@ -11,6 +11,7 @@ import numpy.typing as npt
 from feature_repo.state import UserState
 from streams.catalogue import Catalogue
 from streams.lists import POPULAR_REASON, ListRules, arranged, history_reasons, knows
+from streams.rule_effects import Effects
 from streams.store import RecommendedItem
 
 Popular = Callable[[], npt.NDArray[np.float32]]
@@ -57,6 +58,8 @@ class Shopper:
         Items as they are now.
     popular
         Ranks for those of whom nothing is known.
+    effects
+        What the shop's rules do to the rows in this scene; None when there are none.
     """
 
     state: UserState
@@ -64,6 +67,7 @@ class Shopper:
     now_ms: int
     catalogue: Catalogue
     popular: Popular
+    effects: Effects | None = None
 
     def showable(self, filters: Filters) -> npt.NDArray[np.bool_]:
         """Which rows are in stock, published by now and pass the filters: bool [R]."""
@@ -72,13 +76,22 @@ class Shopper:
         return showable
 
     def scores(self) -> npt.NDArray[np.float32]:
-        """Score of every row for this user: float32 [R]; where nothing is known of them, the popular, then the new."""
+        """Score of every row for this user: float32 [R]; where nothing is known of them, the popular, then the new.
+
+        Boosts and buries are in it.
+        """
         if self.is_known:
             liked: npt.NDArray[np.float32] = self.catalogue.table.scores(self.vector[None])[0]
-            return liked
+            # The model's scores are logits: this multiplies the odds of each item.
+            return liked + np.log(self.factor)
         published_at_ms = self.catalogue.published_at_ms
         newness = (published_at_ms / max(1, int(published_at_ms.max())) * 1e-3).astype(np.float32)
-        return self.popular() + newness
+        return (self.popular() + newness) * self.factor
+
+    @property
+    def factor(self) -> npt.NDArray[np.float32]:
+        """Product of the shop's boosts and buries by row: float32 [R], 1 where there are none."""
+        return np.ones(len(self.catalogue.in_stock), np.float32) if self.effects is None else self.effects.factor
 
     @property
     def is_known(self) -> bool:
@@ -99,8 +112,11 @@ class Shopper:
         rules: ListRules,
         reasons: Callable[[list[int]], list[str]],
     ) -> tuple[RecommendedItem, ...]:
-        """Make a list of the best allowed rows by `scores`, both of [R]; `reasons` gives one for each row given."""
-        return arranged(scores, allowed, self.catalogue, rules, reasons)
+        """Make a list of the best allowed rows by `scores`, both of [R], as the shop's rules want it.
+
+        Boosts and buries are in `scores` already; `reasons` gives one for each row given.
+        """
+        return arranged(scores, allowed, self.catalogue, rules, self.effects, reasons)
 
     def title(self, item_id: str) -> str:
         """Title of an item, or its id where the catalogue lacks it."""

@@ -11,6 +11,8 @@ from feature_repo.events import Cart, Event
 from feature_repo.state import UserState, update
 from streams.catalogue import Catalogue
 from streams.lists import ListRules
+from streams.rule_effects import effects_of
+from streams.rules import Rule
 from streams.shopper import Filters, Shopper
 from tests.streams.fakes import NOW_MS
 
@@ -19,7 +21,11 @@ WIDE = ListRules(size=10, category_share=1.0)
 
 
 def shopper(
-    catalogue: Catalogue, *events: Event, likes: Sequence[float] = (1.0, 0.0, 0.0), popular: Sequence[float] = ()
+    catalogue: Catalogue,
+    *events: Event,
+    likes: Sequence[float] = (1.0, 0.0, 0.0),
+    popular: Sequence[float] = (),
+    rules: Sequence[Rule] = (),
 ) -> Shopper:
     """A shopper who has done these things and whose vector is ``likes``; ``popular`` is by row, from row 1 on."""
     state = UserState()
@@ -27,7 +33,7 @@ def shopper(
         update(state, event, None)
     scores = np.zeros(len(catalogue.in_stock), np.float32)
     scores[1 : 1 + len(popular)] = popular
-    return Shopper(state, np.array(likes, np.float32), NOW_MS, catalogue, lambda: scores)
+    return Shopper(state, np.array(likes, np.float32), NOW_MS, catalogue, lambda: scores, effects_of(rules, catalogue))
 
 
 def cart(item_id: str, action: str, days_ago: float = 0.0, price: float = 1.0, quantity: int = 1) -> Cart:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -14,6 +15,8 @@ from streams.explain import Known, UnknownItem, explain, newest_event_ids
 from streams.explanation import Explanation
 from streams.lists import ListRules, build_lists
 from streams.occlusion import occlude
+from streams.rule_effects import effects_of
+from streams.rules import Rule
 from streams.store import RecommendationList
 from tests.streams.fakes import NOW_MS, item, stocked
 from tests.streams.test_list_properties import Case, cases
@@ -31,7 +34,11 @@ VECTORS = [[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [0.1, 0.9, 0], [-1, -1, 0]]
 
 
 def known(
-    *events: Event, items: tuple[Item, ...] = SHOP, rules: ListRules | None = None, model: str = "recommender-1"
+    *events: Event,
+    items: tuple[Item, ...] = SHOP,
+    rules: ListRules | None = None,
+    model: str = "recommender-1",
+    of_shop: Sequence[Rule] = (),
 ) -> Known:
     """What is known of a user who has done these things, with the list that was made of it."""
     recommender = SummingRecommender()
@@ -39,10 +46,11 @@ def known(
     state, rules = state_of(*events), rules or ListRules(3, 1.0)
     occluded = occlude(state, catalogue, recommender)
     popular = np.zeros(len(catalogue.in_stock), np.float32)
-    (listed,) = build_lists([state], occluded.vector[None], catalogue, lambda: popular, rules)
+    effects = effects_of(of_shop, catalogue)
+    (listed,) = build_lists([state], occluded.vector[None], catalogue, lambda: popular, rules, effects)
     stored = RecommendationList("anna", "home", "list-1", listed, state.newest_event_id, state.newest_ms, NOW_MS, model)
     ids = {entry: f"id-of-{entry.item_id}" for entry in state.history}
-    return Known("anna", state, occluded, catalogue, stored, rules, popular, ids)
+    return Known("anna", state, occluded, catalogue, stored, rules, popular, ids, effects)
 
 
 def hurdles(found: Explanation) -> list[str]:
@@ -118,6 +126,29 @@ def test_item_that_diversity_passes_over_says_so() -> None:
     found = explain(known(click("tent"), rules=ListRules(2, 1.0, 0.9)), "tarp")
 
     assert hurdles(found) == ["diversity"]
+
+
+def test_blocked_item_says_so() -> None:
+    found = explain(known(click("tent"), of_shop=[Rule(rule_id="r", kind="block", brand="b")]), "tarp")
+    assert not found.hurdles
+
+    found = explain(known(click("tent"), of_shop=[Rule(rule_id="r", kind="block", category="tents")]), "tarp")
+
+    assert hurdles(found) == ["blocked"]
+    assert found.rank_showable is None
+
+
+def test_boosted_and_pinned_items_say_so() -> None:
+    boost = Rule(rule_id="b", kind="boost", item_id="mug", factor=1000.0, note="summer")
+    pin = Rule(rule_id="p", kind="pin", item_id="rug", position=0)
+    about = known(click("tent"), of_shop=[boost, pin])
+
+    mug, rug, cup = explain(about, "mug"), explain(about, "rug"), explain(about, "cup")
+
+    assert (mug.rules, mug.rank) == (["boosted: summer"], 1)
+    assert "Rules of the shop count: boosted: summer." in mug.answer
+    assert (rug.rules, rug.in_list, rug.rank) == (["pinned by the shop"], True, 5)
+    assert (cup.rules, hurdles(cup)) == ([], ["rank"])
 
 
 def test_list_of_another_model_is_told_apart() -> None:
