@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import msgspec
@@ -76,6 +77,7 @@ class Explanations:
             self._rules,
             popular_rows(() if popular is None else popular.items, self._shelf),
             newest_event_ids(state),
+            self._shelf.effects.of(SCENE, catalogue, time.time_ns() // 1_000_000),
         )
         return explain(both, item_id)
 

@@ -114,7 +114,9 @@ class UserScenes:
         def popularity() -> npt.NDArray[np.float32]:
             return popular_rows(popular, self._shelf)
 
-        shopper = Shopper(state, self._vector(user_id, state), time.time_ns() // 1_000_000, catalogue, popularity)
+        now_ms = time.time_ns() // 1_000_000
+        effects = self._shelf.effects.of(scene, catalogue, now_ms)
+        shopper = Shopper(state, self._vector(user_id, state), now_ms, catalogue, popularity, effects)
         size = SHELF_SIZE if scene in SHELVES else LIST_SIZE
         rules = ListRules(size, self._share, self._diversity)
         items = scene_list(scene, shopper, rules, Filters(wanted.category, wanted.brand), bought_with)

@@ -1,4 +1,4 @@
-"""The catalogue and the recommender as the API holds them: compacted topics in; items, vectors and releases out.
+"""The catalogue and the recommender as the API holds them: compacted topics in; items, vectors, rules, releases out.
 
 The same classes that a worker ranks with (`streams.catalogue`, `scorer.recommender`), kept current in the background:
 a price, a promotion or an item that is sold out counts a few tenths of a second after its record. While Kafka is away
@@ -32,8 +32,10 @@ from streams.compacted import CompactedTopic
 from streams.loading import ModelsDisagree, check_agreement, forget_loaded, load_models, load_released
 from streams.release_topic import read_releases
 from streams.releases import Pointer, Release, ReleaseError, decode_release
+from streams.rule_effects import RuleEffects
+from streams.rules import Rules
 from streams.settings import Settings
-from streams.topics import CATALOGUE, RELEASES, create_topics
+from streams.topics import CATALOGUE, RELEASES, RULES, create_topics
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,8 @@ class Shelf:
         Grows when items have changed.
     releases : dict
         What is released, by the model's name.
+    effects : RuleEffects
+        What the shop's rules do to lists.
     """
 
     def __init__(self, settings: Settings, kept: Kept) -> None:
@@ -79,6 +83,8 @@ class Shelf:
         self.newest: tuple[str, ...] = ()
         self.revision = 0
         self.releases: dict[str, Release] = {}
+        self._rules = Rules()
+        self.effects = RuleEffects(self._rules)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shelf")
         self._current = asyncio.Event()
         self._released = asyncio.Event()
@@ -120,6 +126,7 @@ class Shelf:
         readers = [
             CompactedTopic(CATALOGUE, self._settings.kafka, self.catalogue.apply),
             CompactedTopic(RELEASES, self._settings.kafka, self._take_release),
+            CompactedTopic(RULES, self._settings.kafka, self._rules.apply),
         ]
         work: list[asyncio.Task[None]] = []
         try:

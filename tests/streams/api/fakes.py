@@ -12,6 +12,8 @@ from streams.api.rows import StoreAway, StoredList, StoredState
 from streams.api.search import TitleIndex
 from streams.api.shelf import Shelf
 from streams.catalogue import Catalogue
+from streams.rule_effects import RuleEffects
+from streams.rules import Rules
 from streams.store import RecommendedItem
 from tests.streams.fakes import FakeRecommender, stocked
 
@@ -75,6 +77,8 @@ class FakeShelf:
         self.revision = 1
         self.current = True
         self.releases: dict[str, Any] = {}
+        self.rules = Rules()
+        self.effects = RuleEffects(self.rules)
 
     def item(self, item_id: str) -> Item | None:
         return self.catalogue.item(item_id)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from streams.rules import Rule, encode_rule
 from streams.scenes import SCENES
 from tests.streams.api.test_routes import AWAY, Client, problem
-from tests.streams.fakes import item
+from tests.streams.fakes import consumed, item
 from tests.streams.test_lists import cart, click, state_of
 
 
@@ -80,6 +81,16 @@ def test_promotion_of_an_item_counts_at_the_next_read(api: Client) -> None:
     (offered,) = page(api, "/v1/users/ann/lists/promotion?hydrate=true")["items"]
     assert (offered["item_id"], offered["item"]["list_price"]) == ("b", 20.0)
     assert offered["reason"].startswith("50% off; because you")
+
+
+def test_rule_of_the_shop_counts_at_the_next_read(api: Client) -> None:
+    rule = Rule(rule_id="r", kind="block", item_id="b")
+
+    api.shelf.rules.apply(consumed(b"r", encode_rule(rule)))
+
+    assert ids(page(api, "/v1/users/ann/lists/category?category=lamps")) == ["a"]
+    explained = page(api, "/v1/users/ann/items/b/explanation")
+    assert [hurdle["name"] for hurdle in explained["hurdles"]] == ["blocked"]
 
 
 def test_explanation_names_events_rank_and_place(api: Client) -> None:
