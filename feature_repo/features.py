@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from feature_repo import activity, taste
+from feature_repo import activity, habits, taste
 from feature_repo.declarations import Catalogue, Feature, FeatureRow, Group, ItemAttributes, numeric_names
 from feature_repo.state import UserState
 
@@ -34,6 +34,7 @@ GROUPS: tuple[Group[Compute], ...] = (
     Group(activity.recency, activity.RECENCY),
     Group(activity.frequency, activity.FREQUENCY),
     Group(activity.money, activity.MONEY),
+    Group(habits.habits, habits.HABITS),
     Group(taste.session, taste.SESSION),
     Group(taste.prices, taste.PRICES),
     Group(taste.tastes, taste.TASTES),
