@@ -22,6 +22,7 @@ from scorer.publishing import publish_bundle, save_golden, staged_bundle, write_
 from scorer.recommender import GRAPH, ITEMS, OUTPUTS, Recommender
 from scorer.sessions import open_session
 from training.dataset import Dataset
+from training.forest import ML_DOMAIN, ML_OPSET
 from training.model_card import ModelCard, window_of
 from training.train import Trained
 from training.warm_start import WEIGHTS
@@ -164,6 +165,7 @@ def write_graph(trained: Trained, path: Path) -> None:
             str(path),
             dynamo=False,
             opset_version=_OPSET,
+            custom_opsets={ML_DOMAIN: ML_OPSET},
             input_names=names,
             output_names=list(OUTPUTS),
             dynamic_axes={**sequences, **{name: {0: "users"} for name in ("length", "features", *OUTPUTS)}},

@@ -1,8 +1,9 @@
 """The propensity head's training: hidden vectors and features of the examples in, a fitted head out.
 
-The trunk stays as it is, so its output is computed once. The examples of the training part train the head until those
-of the validation part (see `training.propensity_parts`) are forecast no better. Then it is trained anew for as many
-epochs on both, since the newest weeks tell most. Its probabilities are used as they are: a calibration fitted on a
+The trunk stays as it is, so its output is computed once. The examples of the training part train the head's networks
+until those of the validation part (see `training.propensity_parts`) are forecast no better, which also says how fine the
+head's forest is and what it weighs. Then both are trained anew as chosen on both parts, since the newest weeks tell most.
+Their probabilities are used as they are: a calibration fitted on a
 validation part of a thousand examples was further off than the head itself
 (docs/decisions/0013-forecast-without-a-tree.md).
 """
@@ -15,11 +16,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from torch import Tensor
 from torch.nn import functional
 
 from training.dataset import Dataset, Examples
+from training.forest import Forest
 from training.model import Trunk
 from training.propensity_head import PropensityHead
 from training.propensity_parts import Parts
@@ -33,6 +35,11 @@ _RATE = 3e-3
 _DECAY = 0.3
 _FEWEST = 20  # of either label: below it a head would fit noise
 _EPOCHS_UNTESTED = 10  # where the validation part is too small to say when to stop
+_LEAVES = (1500, 300, 60)  # in how many leaves at most a tree parts the examples
+_LEAVES_UNTESTED = 60
+_WEIGHTS = (1.0, 0.75, 0.5)  # of the forest beside the networks; alone they lost to it on every fold
+_WEIGHT_UNTESTED = 0.5
+_TREES_TRIED = 50  # enough to compare by
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ def fit_head(
     if any(_rarer(examples.bought[part]) < _FEWEST for part in (parts.training, parts.validation)):
         progress(f"propensity  {_EPOCHS_UNTESTED} epochs; too few examples to validate on")
         _fit(head, _Rows.of(hidden, examples, chosen), seed, _EPOCHS_UNTESTED)
+        _grow(head, examples, chosen, _LEAVES_UNTESTED, _WEIGHT_UNTESTED, seed)
         head.eval()
         return FittedHead()
     untrained = copy.deepcopy(head.state_dict())
@@ -118,16 +126,55 @@ def fit_head(
     best = _fit(head, _Rows.of(hidden, examples, parts.training), seed, _EPOCHS, validation, record)
     if not best.epochs:
         raise ArithmeticError("propensity: no epoch gave a finite cross-entropy on validation, expected a number")
-    progress(f"propensity  {best.epochs} epochs, cross-entropy on validation {best.error:.4f}")
+    planned = _plan_forest(examples, parts, best.logits, seed)
+    progress(
+        f"propensity  {best.epochs} epochs, cross-entropy on validation {best.error:.4f}; {planned.error:.4f} with a "
+        f"forest of at most {planned.leaves} leaves a tree that weighs {planned.weight}"
+    )
     head.load_state_dict(untrained)
     _fit(head, _Rows.of(hidden, examples, chosen), seed, best.epochs)
+    _grow(head, examples, chosen, planned.leaves, planned.weight, seed)
     head.eval()
     happened = examples.bought[parts.validation]
     figures = {
-        "auc": float(roc_auc_score(happened, best.logits)),
-        "average_precision": float(average_precision_score(happened, best.logits)),
+        "auc": float(roc_auc_score(happened, planned.forecast)),
+        "average_precision": float(average_precision_score(happened, planned.forecast)),
     }
-    return FittedHead(figures, (1.0 / (1.0 + np.exp(-best.logits))).astype(np.float32), happened)
+    return FittedHead(figures, planned.forecast.astype(np.float32), happened)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """How fine a forest is grown and what it weighs; with it, cross-entropy and forecast [V] on the validation part."""
+
+    leaves: int
+    weight: float
+    error: float
+    forecast: NDArray[np.float64]
+
+
+def _plan_forest(examples: Examples, parts: Parts, logits: NDArray[np.float32], seed: int) -> _Planned:
+    """Choose the forest that validates best beside the networks, whose logits of the validation part are [V]."""
+    before, happened = examples.where(parts.training), examples.bought[parts.validation]
+    asked = torch.from_numpy(examples.features[parts.validation])
+    networks = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
+    tried = []
+    for leaves in _LEAVES:
+        forest = Forest()
+        forest.grow(before.features, before.bought, leaves=leaves, seed=seed, trees=_TREES_TRIED)
+        alone = forest(asked).numpy().astype(np.float64)
+        for weight in _WEIGHTS:
+            forecast = networks + weight * (alone - networks)
+            tried.append(_Planned(leaves, weight, float(log_loss(happened, forecast)), forecast))
+    return min(tried, key=lambda one: one.error)
+
+
+def _grow(
+    head: PropensityHead, examples: Examples, chosen: NDArray[np.bool_], leaves: int, weight: float, seed: int
+) -> None:
+    """Grow the head's forest on the chosen examples, bool [E]."""
+    head.forest.grow(examples.features[chosen], examples.bought[chosen], leaves=leaves, seed=seed)
+    head.weight_of_forest.fill_(weight)
 
 
 @dataclass(frozen=True)

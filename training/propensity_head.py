@@ -5,6 +5,9 @@ here too, at quantiles of the training examples, into places between 0 and 1 (pi
 Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", 2022). A linear model and a few
 small networks of their own read them; their logits are averaged, which steadies them as bagging steadies trees. The
 cuts are buffers, so that they travel inside the graph.
+
+What depends on several features at once, such as a habit of a few large customers, trees find with fewer examples. So
+the answer is the mean of the networks' probability and of a `Forest`'s, with a weight that `training.propensity` sets.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+from training.forest import Forest
 
 RAREST = 0.002
 """Share of the examples beyond the outermost cuts on either side: what is as rare as that is taken for the limit."""
@@ -40,6 +45,7 @@ class PropensityHead(nn.Module):
 
     lower: Tensor
     scale: Tensor
+    weight_of_forest: Tensor
 
     def __init__(
         self, width: int, features: int, *, bins: int = 16, members: int = 8, neurons: int = 24, dropout: float = 0.3
@@ -53,6 +59,8 @@ class PropensityHead(nn.Module):
         self.up = nn.Linear(inputs, members * neurons)
         self.down = nn.Parameter(torch.randn(members, neurons) / neurons**0.5)
         self.dropout = nn.Dropout(dropout)
+        self.forest = Forest()
+        self.register_buffer("weight_of_forest", torch.zeros(()))  # 0 to 1; 0 until a forest has grown
         nn.init.zeros_(self.linear.weight)
 
     def cut(self, features: NDArray[np.float32]) -> None:
@@ -78,12 +86,13 @@ class PropensityHead(nn.Module):
         return answers
 
     def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give the mean of the members' logits [B]."""
+        """Give the mean of the members' logits [B], without the forest."""
         return self.logits(hidden, features).mean(-1)
 
     def probability(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give probabilities [B]."""
-        return torch.sigmoid(self(hidden, features))
+        """Give probabilities [B], of the networks and the forest together."""
+        networks = torch.sigmoid(self(hidden, features))
+        return networks + self.weight_of_forest * (self.forest(features) - networks)
 
     def answer(self, rate: float) -> None:
         """Answer `rate`, a probability, whatever is asked: for a log that is too short to learn from."""
@@ -92,6 +101,7 @@ class PropensityHead(nn.Module):
             self.down.zero_()
             self.linear.weight.zero_()
             self.linear.bias.fill_(math.log(rate / (1.0 - rate)))
+            self.weight_of_forest.zero_()
 
 
 def _edges(values: NDArray[np.float32], bins: int) -> NDArray[np.float64]:

@@ -48,7 +48,19 @@ def test_head_learns_a_step_up_and_down_and_its_probabilities() -> None:
     features = np.full((3, 3), 0.5, dtype=np.float32)
     features[:, 0] = (0.15, 0.5, 0.85)
     found = forecast(head, np.zeros((3, 4), dtype=np.float32), features)
-    np.testing.assert_allclose(found, [0.1, 0.9, 0.1], atol=0.08)
+    np.testing.assert_allclose(found, [0.1, 0.9, 0.1], atol=0.15)
+
+
+def test_answer_is_that_of_networks_and_forest_by_weight() -> None:
+    examples, parts, hidden = step_examples()
+    head, _ = fitted(examples, parts, hidden)
+    weight = float(head.weight_of_forest)
+    assert 0.5 <= weight <= 1.0
+    asked, read = torch.from_numpy(hidden), torch.from_numpy(examples.features)
+    with torch.no_grad():
+        networks, forest = torch.sigmoid(head(asked, read)), head.forest(read)
+        torch.testing.assert_close(head.probability(asked, read), (1 - weight) * networks + weight * forest)
+    assert forest.std() > 0.1
 
 
 def test_test_part_is_not_looked_at() -> None:
