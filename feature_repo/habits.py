@@ -6,6 +6,7 @@ Days and hours are whole ones of UTC, the one under way included, as in `feature
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from feature_repo.buckets import DAY_MS, HOUR_MS
 from feature_repo.counts import DAYS_KEPT, HOURS_KEPT, SPEND_SCALE
@@ -30,15 +31,13 @@ def habits(state: UserState, now_ms: int, catalogue: Catalogue) -> dict[str, flo
     """Describe the rhythm and the size of what is bought."""
     today, hour = now_ms // DAY_MS, now_ms // HOUR_MS
     days = [counts.index for counts in state.daily if counts.purchases and counts.index > today - DAYS_KEPT]
-    runs = sum(day == before + 1 for before, day in zip(days, days[1:], strict=False))
+    runs = sum(day == before + 1 for before, day in pairwise(days))
     quantities = [math.log1p(entry.quantity) for entry in state.history]
     return {
         "hour_of_day": now_ms % DAY_MS / HOUR_MS,
         "purchase_days_7d": sum(day > today - WEEK_DAYS for day in days),
         "purchase_run_share": runs / len(days) if days else 0.0,
-        "purchase_hours_48h": sum(
-            counts.purchases > 0 for counts in state.hourly if counts.index > hour - HOURS_KEPT
-        ),
+        "purchase_hours_48h": sum(counts.purchases > 0 for counts in state.hourly if counts.index > hour - HOURS_KEPT),
         "spend_today": sum(counts.spend for counts in state.daily if counts.index == today) / SPEND_SCALE,
         "returns_total": state.totals.returns,
         "log_quantity_mean": sum(quantities) / len(quantities) if quantities else 0.0,

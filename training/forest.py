@@ -95,9 +95,7 @@ class Forest(nn.Module):
             )
             root += tree.node_count
         feature, threshold, left, right, share, roots = (np.concatenate(part) for part in zip(*parts, strict=True))
-        self._plant(
-            feature, threshold, left, right, share, roots, depth=max(tree.max_depth for tree in trees_grown)
-        )
+        self._plant(feature, threshold, left, right, share, roots, depth=max(tree.max_depth for tree in trees_grown))
 
     def forward(self, features: Tensor) -> Tensor:
         """Give probabilities [B] from features [B, F]."""
@@ -136,7 +134,6 @@ def _exported(forest: Forest) -> type[torch.autograd.Function]:
     """Make the function that torch's exporter writes as one node; it knows of no such operator by itself."""
 
     class Exported(torch.autograd.Function):
-
         @staticmethod
         def forward(ctx: Any, features: Tensor) -> Tensor:
             return features[:, :1].clone()  # of the output's shape: the tracer cannot follow the walk, and need not

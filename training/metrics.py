@@ -108,3 +108,12 @@ def precision_recall(
         PrecisionRecallPoint(float(thresholds[place]), float(precision[place]), float(recall[place]))
         for place in places
     ]
+
+
+def calibration_noise(bins: list[ReliabilityBin], count: int, draws: int = 1000) -> float:
+    """Mean calibration error that `count` forecasts in `bins` would show by chance, were they perfectly calibrated."""
+    random = np.random.default_rng(0)
+    shares, forecasts = (np.array([getattr(bin_, name) for bin_ in bins]) for name in ("share", "forecast"))
+    sizes = np.rint(shares * count).astype(np.int64)
+    frequencies = random.binomial(sizes, np.clip(forecasts, 0.0, 1.0), size=(draws, len(bins))) / np.maximum(sizes, 1)
+    return float((np.abs(frequencies - forecasts) @ shares).mean())

@@ -1,11 +1,10 @@
 """The propensity head's training: hidden vectors and features of the examples in, a fitted head out.
 
 The trunk stays as it is, so its output is computed once. The examples of the training part train the head's networks
-until those of the validation part (see `training.propensity_parts`) are forecast no better, which also says how fine the
-head's forest is and what it weighs. Then both are trained anew as chosen on both parts, since the newest weeks tell most.
-Their probabilities are used as they are: a calibration fitted on a
-validation part of a thousand examples was further off than the head itself
-(docs/decisions/0013-forecast-without-a-tree.md).
+until those of the validation part (see `training.propensity_parts`) are forecast no better; that part also says how
+fine the head's forest is and what it weighs. Then both are trained anew, as chosen, on both parts, since the newest
+weeks tell most. Their probabilities are used as they are: a calibration fitted on a validation part of a thousand
+examples was further off than the head itself (docs/decisions/0013-forecast-without-a-tree.md).
 """
 
 from __future__ import annotations

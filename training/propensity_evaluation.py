@@ -25,7 +25,7 @@ from training.export import export
 from training.gradient_boosting import gradient_boosting
 from training.history_slices import by_length, milliseconds
 from training.logistic import logistic
-from training.metrics import calibration_error, precision_recall, reliability
+from training.metrics import calibration_error, calibration_noise, precision_recall, reliability
 from training.propensity import fit_head
 from training.propensity_head import PropensityHead
 from training.propensity_parts import Parts, parts_of, validation_start_ms
@@ -106,6 +106,7 @@ def evaluate_propensity(
         "base rate": np.full(len(tested.bought), before.bought.mean(), dtype=np.float32),
     }
     learned, rival = forecasts[LEARNED], forecasts[LIGHTGBM]
+    bins = reliability(learned, tested.bought)
     history = _history(dataset, tested)
     return PropensityReport(
         source=dataset.name,
@@ -118,7 +119,8 @@ def evaluate_propensity(
         differences=differences(learned, rival, tested),
         slices=_slices(learned, rival, tested, _acquaintance(dataset, tested, test_ms)),
         periods=_slices(learned, rival, tested, _periods(tested, test_ms)),
-        reliability=reliability(learned, tested.bought),
+        reliability=bins,
+        calibration_noise=_rounded(calibration_noise(bins, len(learned))),
         precision_recall={
             LEARNED: precision_recall(learned, tested.bought),
             LIGHTGBM: precision_recall(rival, tested.bought),

@@ -64,6 +64,8 @@ class PropensityReport(msgspec.Struct, frozen=True):
         The test part by week, by day or by six hours, whichever it is long enough for.
     reliability
         The learned forecast's bins.
+    calibration_noise
+        The calibration error that as many forecasts would show by chance, were they perfectly calibrated.
     precision_recall
         Precision and recall by threshold, of the learned forecast and of LightGBM's.
     history
@@ -91,6 +93,7 @@ class PropensityReport(msgspec.Struct, frozen=True):
     slices: list[Slice]
     periods: list[Slice]
     reliability: list[ReliabilityBin]
+    calibration_noise: float
     precision_recall: dict[str, list[PrecisionRecallPoint]]
     history: list[Slice]
     milliseconds: dict[str, float]
@@ -117,6 +120,7 @@ def print_report(report: PropensityReport) -> None:
             f"learned less LightGBM, {figure}: {difference.mean:+.4f} (95 % between {difference.low:+.4f} and "
             f"{difference.high:+.4f})"
         )
+    console.print(f"a perfectly calibrated forecast would show {report.calibration_noise:.4f} by chance")
     for title, slices in (("users and items", report.slices), ("stability", report.periods)):
         table = Table(title, "examples", "bought", "AUC", "AP", "ECE", "LightGBM: AUC", "AP", "ECE")
         for part in slices:
