@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 from torch import Tensor, nn
 
-TREES = 200
+TREES = 100
 FEWEST_IN_LEAF = 5
 DEEPEST = 12
 FEATURES_TRIED = 0.5

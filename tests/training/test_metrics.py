@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.metrics import ReliabilityBin, calibration_error, hit_rate, ndcg, reliability, top_rows
+from training.metrics import (
+    ReliabilityBin,
+    calibration_error,
+    calibration_noise,
+    hit_rate,
+    ndcg,
+    reliability,
+    top_rows,
+)
 
 
 def test_best_rows_come_first_and_ties_by_row() -> None:
@@ -48,3 +56,12 @@ def test_reliability_leaves_out_bins_without_forecasts() -> None:
     forecasts = np.array([0.25, 0.25, 0.75, 1.0], dtype=np.float32)
     found = reliability(forecasts, np.array([True, False, True, True]), bins=4)
     assert found == [ReliabilityBin(0.25, 0.5, 0.5), ReliabilityBin(0.875, 1.0, 0.5)]
+
+
+def test_noise_of_calibration_is_what_perfectly_calibrated_forecasts_show() -> None:
+    random = np.random.default_rng(1)
+    forecasts = random.beta(1, 9, size=2000).astype(np.float32)
+    shown = [calibration_error(forecasts, random.uniform(size=2000) < forecasts) for _ in range(200)]
+    bins = reliability(forecasts, random.uniform(size=2000) < forecasts)
+    assert calibration_noise(bins, 2000) == pytest.approx(np.mean(shown), rel=0.1)
+    assert calibration_noise(bins, 200_000) < calibration_noise(bins, 2000) / 5
