@@ -92,7 +92,8 @@ class PropensityHead(nn.Module):
     def probability(self, hidden: Tensor, features: Tensor) -> Tensor:
         """Give probabilities [B], of the networks and the forest together."""
         networks = torch.sigmoid(self(hidden, features))
-        return networks + self.weight_of_forest * (self.forest(features) - networks)
+        mixed: Tensor = networks + self.weight_of_forest * (self.forest(features) - networks)
+        return mixed
 
     def answer(self, rate: float) -> None:
         """Answer `rate`, a probability, whatever is asked: for a log that is too short to learn from."""
