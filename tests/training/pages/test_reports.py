@@ -51,6 +51,7 @@ def test_propensity_page_shows_every_part_of_the_report() -> None:
         slices=slices,
         periods=slices,
         reliability=[ReliabilityBin(0.1, 0.12, 1.0)],
+        calibration_noise=0.0123,
         precision_recall={"learned": [PrecisionRecallPoint(0.5, 0.8, 0.4)]},
         history=slices,
         milliseconds={"0": 0.01, "50+": 0.0777},
@@ -72,6 +73,7 @@ def test_propensity_page_shows_every_part_of_the_report() -> None:
     }
     assert headings <= found
     assert {"0.8123", "0.0777", "Seed 3.", "width", "Reliability", "-0.0200 to +0.0300"} <= found
+    assert any("0.0123 by chance" in text for text in found)
     cells = Parsed(propensity_page(report, CURVES).html()).texts
     table = cells[cells.index("figure", cells.index("Slowest slices")) :]
     assert table.index("50+") < table.index("0")  # the slowest comes first
