@@ -24,8 +24,8 @@ def propensity_page(report: PropensityReport, curves: Curves) -> Page:
             _methods(report),
             Section(
                 "Calibration, precision and recall",
-                "On the test part, which neither training nor validation saw. A perfectly calibrated forecast would show "
-                f"an error of {report.calibration_noise:.4f} by chance.",
+                "On the test part, which neither training nor validation saw. A perfectly calibrated forecast would "
+                f"show an error of {report.calibration_noise:.4f} by chance.",
                 plots=(
                     reliability_plot(report.reliability, "bought within 24 hours"),
                     precision_recall_plot(report.precision_recall, report.base_rate),
