@@ -142,7 +142,7 @@ def check_bounds(values: dict[str, float]) -> None:
             assert 0 <= value <= 1, feature
         elif feature.unit == "score, -1 to 1":
             assert -1 <= value <= 1, feature
-        elif feature.name not in ("log_price_last", "spend_total", "spend_90d"):  # less a mean; less returns
+        elif feature.name not in ("log_price_last", "spend_total", "spend_90d", "spend_today"):  # less a mean; less returns
             assert value >= 0, feature
     for action, windows in (
         ("clicks", ("1h", "24h", "7d", "30d", "90d")),
@@ -153,7 +153,10 @@ def check_bounds(values: dict[str, float]) -> None:
         counts = [values[f"{action}_{window}"] for window in windows]
         assert counts == sorted(counts), (action, counts)
     assert values["clicks_decayed_7d"] <= values["clicks_decayed_30d"] <= values["clicks_90d"]
-    assert values["purchase_days_90d"] <= values["active_days_90d"] <= 90
+    assert values["purchase_days_7d"] <= values["purchase_days_90d"] <= values["active_days_90d"] <= 90
+    assert values["purchase_days_7d"] <= 7
+    assert values["purchase_hours_48h"] <= 48
+    assert values["hour_of_day"] < 24
     assert values["session_events"] <= 64
     assert values["cart_items"] <= values["cart_units"]
 
