@@ -151,7 +151,7 @@ class Api:
 
     def _user_scenes(self) -> Mapping[str, UserScene]:
         """Scenes of users beside ``home``."""
-        return UserScenes(self.rows, self.shelf, self.settings).by_name()
+        return UserScenes(self.rows, self.shelf, self.settings, self._stream_ms).by_name()
 
     def _stream_ms(self) -> int | None:
         return None if self.stream_time is None else self.stream_time.now_ms

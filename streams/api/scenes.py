@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -54,10 +55,15 @@ class UserScenes:
         The catalogue and the recommender, used in the shelf's own thread.
     settings
         Share of a category and diversity of a list.
+    shop_ms
+        Gives the time in a shop that is replayed, ms since the epoch, which says what is due and on offer; None where
+        it is our own.
     """
 
-    def __init__(self, rows: Rows, shelf: Shelf, settings: Settings) -> None:
-        self._rows, self._shelf = rows, shelf
+    def __init__(
+        self, rows: Rows, shelf: Shelf, settings: Settings, shop_ms: Callable[[], int | None] = lambda: None
+    ) -> None:
+        self._rows, self._shelf, self._shop_ms = rows, shelf, shop_ms
         self._share, self._diversity = settings.category_share, settings.diversity
         self._vectors: OrderedDict[tuple[str, int, str, str], npt.NDArray[np.float32]] = OrderedDict()
 
@@ -114,8 +120,9 @@ class UserScenes:
         def popularity() -> npt.NDArray[np.float32]:
             return popular_rows(popular, self._shelf)
 
-        now_ms = time.time_ns() // 1_000_000
-        effects = self._shelf.effects.of(scene, catalogue, now_ms)
+        clock_ms = time.time_ns() // 1_000_000
+        effects = self._shelf.effects.of(scene, catalogue, clock_ms)
+        now_ms = self._shop_ms() or clock_ms
         shopper = Shopper(state, self._vector(user_id, state), now_ms, catalogue, popularity, effects)
         size = SHELF_SIZE if scene in SHELVES else LIST_SIZE
         rules = ListRules(size, self._share, self._diversity)

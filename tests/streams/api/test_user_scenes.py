@@ -15,7 +15,7 @@ from streams.scenes import SCENES
 from streams.settings import Settings
 from streams.store import RecommendedItem
 from tests.streams.api.fakes import FakeRows, FakeShelf, as_shelf, listed
-from tests.streams.fakes import item
+from tests.streams.fakes import NOW_MS, item
 from tests.streams.test_lists import cart, click, state_of
 
 ITEMS = (
@@ -80,6 +80,17 @@ def test_price_and_promotion_count_at_once(case: Case) -> None:
     case.shelf.put(item("tent", "tents", price=20.0, list_price=20.0), item("tarp", promotion_id="spring"))
 
     assert set(case.ids("promotion")) == {"tarp", "mug"}
+
+
+def test_offer_of_a_replayed_shop_runs_at_its_time(case: Case) -> None:
+    case.shelf.put(item("kettle", "cups", price=15.0, list_price=20.0, promotion_id="p", promotion_until_ms=NOW_MS + 1))
+
+    def offered(shop_ms: int | None) -> bool:
+        scenes = UserScenes(case.rows, as_shelf(case.shelf), Settings(), lambda: shop_ms)
+        made = asyncio.run(scenes.list_of("promotion", "anna", Wanted()))
+        return "kettle" in [each.item_id for each in made.items]
+
+    assert [offered(None), offered(NOW_MS + 2), offered(NOW_MS)] == [False, False, True]
 
 
 def test_cart_is_completed_by_what_the_store_says_is_bought_together(case: Case) -> None:
