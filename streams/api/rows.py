@@ -1,7 +1,7 @@
 """Rows of Cassandra for the event loop: ids in; lists and states out, or word at once that Cassandra is away.
 
-A read waits no longer than its deadline. After a few failures nobody asks for a second, so that an outage costs a
-request nothing and a store that comes back is not met by all of them together.
+A read waits no longer than its deadline. When none was answered for a while, nobody asks for a second: an outage
+costs a request nothing, and a store that comes back is not met by all of them together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from streams.store import RecommendedItem
 log = logging.getLogger(__name__)
 
 FAILURES = 3
-"""Failures one after the other, after which nobody asks for a while."""
+SILENT_S = 0.5
+"""So many failures one after the other, over so many seconds without an answer, after which nobody asks for a while. A
+pause of a busy server fails all reads that are under way then, and is no outage."""
 
 PAUSE_S = 1.0
 ABANDONED_S = 5.0
@@ -107,6 +109,8 @@ class CassandraRows:
         self._deadline_s, self._clock = deadline_s, clock
         self._session: Session | None = None
         self._failures = 0
+        self._failing_since = 0.0
+        self._away_now = False
         self._asked_again_at = 0.0
         self._statements: dict[str, Any] = {}
         self.failed: Callable[[], None] = lambda: None
@@ -130,8 +134,8 @@ class CassandraRows:
 
     @property
     def available(self) -> bool:
-        """Whether the last reads were answered."""
-        return self._session is not None and self._failures < FAILURES
+        """Whether it is asked at all."""
+        return self._session is not None and not self._away_now
 
     async def user_list(self, user_id: str, scene: str) -> StoredList | None:
         """The user's list in a scene, if it was ever written."""
@@ -193,14 +197,18 @@ class CassandraRows:
             raise self._away(f"Cassandra did not answer within {self._deadline_s * 1000:.0f} ms") from error
         except (DriverException, NoHostAvailable) as error:
             raise self._away(f"Cassandra did not answer ({type(error).__name__})") from error
-        self._failures = 0
+        self._failures, self._away_now = 0, False
         return rows[0] if rows else None
 
     def _away(self, reason: str) -> StoreAway:
+        now_s = self._clock()
+        if not self._failures:
+            self._failing_since = now_s
         self._failures += 1
         self.failed()
-        if self._failures >= FAILURES:
-            self._asked_again_at = self._clock() + PAUSE_S
-            if self._failures == FAILURES:
+        if self._failures >= FAILURES and now_s - self._failing_since >= SILENT_S:
+            self._asked_again_at = now_s + PAUSE_S
+            if not self._away_now:
                 log.warning("%s; lists fall back until it does", reason)
+            self._away_now = True
         return StoreAway(reason)

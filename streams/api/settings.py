@@ -34,7 +34,7 @@ class ApiSettings:
     """When a posted event happened: ``clock``, when it says; ``stream``, at the newest event's time, for a page beside
     a replayed or simulated shop, in which it is another day."""
 
-    read_deadline_ms: float = 50.0
+    read_deadline_ms: float = 100.0
     """Milliseconds that a list is waited for in Cassandra, before the answer falls back."""
 
     collect_deadline_ms: float = 5_000.0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cassandra import OperationTimedOut
 
-from streams.api.rows import FAILURES, PAUSE_S, CassandraRows, StoreAway
+from streams.api.rows import FAILURES, PAUSE_S, SILENT_S, CassandraRows, StoreAway
 
 Answer = Callable[[Any, Any], None]
 
@@ -72,6 +72,12 @@ class Store:
             with pytest.raises(StoreAway):
                 self.read()
 
+    def fail_for_long(self) -> None:
+        """Fail as often, and for as long, as makes nobody ask any more."""
+        self.fail(FAILURES - 1)
+        self.clock.now_s += SILENT_S
+        self.fail(1)
+
     def _count(self) -> None:
         self.failures += 1
 
@@ -105,7 +111,7 @@ def test_error_of_the_driver_is_told_by_its_name_and_counted() -> None:
 def test_after_some_failures_nobody_asks_for_a_while() -> None:
     store = Store()
     store.session.error = OperationTimedOut()
-    store.fail(FAILURES)
+    store.fail_for_long()
     assert not store.rows.available
 
     with pytest.raises(StoreAway, match="asked again within a second"):
@@ -123,6 +129,29 @@ def test_after_some_failures_nobody_asks_for_a_while() -> None:
     assert store.read() == "list-1"
     assert store.rows.available
     assert store.read() == "list-1"
+
+
+def test_pause_in_which_many_reads_fail_stops_nobody() -> None:
+    store = Store()
+    store.session.error = OperationTimedOut()
+    store.fail(FAILURES * 10)
+    store.clock.now_s += SILENT_S / 2
+    store.fail(FAILURES * 10)
+    store.session.error = None
+
+    assert store.rows.available
+    assert store.read() == "list-1"
+
+
+def test_failures_that_answers_come_between_are_no_outage() -> None:
+    store = Store()
+    for _ in range(FAILURES):
+        store.session.error = OperationTimedOut()
+        store.fail(FAILURES)
+        store.clock.now_s += SILENT_S
+        store.session.error = None
+        assert store.read() == "list-1"
+        assert store.rows.available
 
 
 def test_single_failure_stops_nobody() -> None:
