@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from streams.api.addresses import is_loopback
 from streams.api.keys import Key, Keys, Scope
 from streams.api.limits import TokenBuckets
 from streams.api.problems import Problem
@@ -21,20 +24,36 @@ def needs(scope: Scope) -> dict[str, Any]:
 
 
 class Access:
-    """Lets requests pass by key, scope and rate; without keys, all of them."""
+    """Lets requests pass by key, scope and rate; without keys, those from this machine and of these origins."""
 
-    def __init__(self, keys: Keys | None, limits: TokenBuckets | None) -> None:
-        self._keys, self._limits = keys, limits
+    def __init__(self, keys: Keys | None, limits: TokenBuckets | None, origins: Collection[str] = ()) -> None:
+        self._keys, self._limits, self._origins = keys, limits, frozenset(origins)
 
     @property
     def open(self) -> bool:
         """Whether everybody may do everything."""
         return self._keys is None
 
+    def _refuse_strangers(self, headers: Mapping[str, str]) -> None:
+        """Without keys, keep the pages of other sites out that a browser on this machine has open.
+
+        One that posts names its origin; one that has had its name resolved to this machine is asked for by that name.
+        """
+        host = headers.get("host", "")
+        if not is_loopback(_split(f"//{host}").hostname or ""):
+            raise Problem(403, f"Host: saw {host!r}, expected a name of this machine; set up API keys to serve others")
+        origin = headers.get("origin")
+        if origin is not None and _split(origin).netloc != host and not {origin, "*"} & self._origins:
+            expected = f"http://{host} or one of LASTCLICK_API_ORIGINS; or set up API keys"
+            raise Problem(403, f"Origin: saw {origin!r}, expected {expected}")
+
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Raise a `Problem` unless the request may pass."""
         scope: Scope | None = handler.opt.get("scope")
-        if scope is None or self._keys is None:
+        if scope is None:
+            return
+        if self._keys is None:
+            self._refuse_strangers(connection.headers)
             return
         key = self._present(self._keys, connection.headers.get("authorization", ""))
         if not key.allows(scope):
@@ -52,3 +71,11 @@ class Access:
             problem.headers["WWW-Authenticate"] = "Bearer"
             raise problem
         return found
+
+
+def _split(address: str) -> SplitResult:
+    """Parts of an address; none of what is no address."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")

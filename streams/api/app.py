@@ -70,6 +70,7 @@ class Api:
         self.access = Access(
             Keys(Path(api_settings.keys)) if api_settings.keys else None,
             TokenBuckets(api_settings.rate, api_settings.burst) if api_settings.rate else None,
+            api_settings.allowed_origins,
         )
         self.gauges = Gauges(settings, lambda: shelf.releases)
         self._store: Store | None = None
@@ -84,7 +85,7 @@ class Api:
             "Cassandra": lambda: self.rows.available,
             "the catalogue": lambda: self.shelf.current,
         }
-        origins = [origin.strip() for origin in self.api_settings.origins.split(",") if origin.strip()]
+        origins = self.api_settings.allowed_origins
         litestar = Litestar(
             route_handlers=[
                 *lists.routes(answers),
@@ -92,7 +93,7 @@ class Api:
                 *users.routes(known, self.features, self.shelf),
                 *explanations.routes(explanations.Explanations(self.rows, known, self.shelf, self.settings)),
                 *changes.routes(self.notices, self.metrics),
-                *events.routes(self.collector, self.metrics, self._stream_ms),
+                *events.routes(self.collector, self.metrics, self._posting_ms),
                 *operations.routes(operations.Watch(self.gauges), DeadLetters(self.settings.kafka), self.collector),
                 *health.routes(checks, release, self.access, self.lists.user_scenes, self._models, self.metrics),
                 *openapi.routes(self.lists.user_scenes),
@@ -119,6 +120,7 @@ class Api:
         """Run what keeps the answers current, while the app does."""
         endless = {
             "Cassandra": self._connect,
+            "Cassandra's return": self.rows.watch,
             "the catalogue": self.shelf.run,
             "the collector": self.collector.run,
             "notices of lists": self.notices.run,
@@ -155,6 +157,13 @@ class Api:
 
     def _stream_ms(self) -> int | None:
         return None if self.stream_time is None else self.stream_time.now_ms
+
+    def _posting_ms(self) -> int | None:
+        """Time at which posted events happen; None for when they say."""
+        if self.stream_time is not None and self.stream_time.now_ms is None:
+            # Our own clock would be years ahead of the first event to come, and stay ahead.
+            raise Problem(503, "the shop that is replayed has not begun; send the event again later", retry_after_s=1)
+        return self._stream_ms()
 
     def _models(self) -> dict[str, str]:
         return {"recommender": self.shelf.recommender.version}

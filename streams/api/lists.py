@@ -127,7 +127,7 @@ class ListAnswers:
         age_ms = None if stored.written_at_ms is None else max(0, _now_ms() - stored.written_at_ms)
         stale = age_ms is not None and age_ms > self._stale_after_ms
         query = request.scope["query_string"]
-        tag = etag((stored.list_id, self._shelf.revision, query, served.source, stale))
+        tag = etag((stored.list_id, stored.caused_by, self._shelf.revision, query, served.source, served.reason, stale))
         self._metrics.served.labels(scene, served.source).inc()
         if tag in request.headers.get("if-none-match", ""):
             return _unchanged(tag)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,6 +16,7 @@ from feature_repo.events import Item
 from streams.api.documents import ItemCard, ListedItem
 from streams.api.rows import StoredList
 
+_PROCESS = os.urandom(16)
 LIMIT_MAX = 500
 OFFSET_MAX = 1_000_000
 EXCLUDED_MAX = 200
@@ -103,5 +105,8 @@ def next_url(path: str, query: str, limit: int, offset: int, total: int, list_id
 
 
 def etag(parts: Sequence[object]) -> str:
-    """Weak validator of an answer that is made of these parts."""
-    return f'W/"{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"'
+    """Weak validator of an answer that is made of these parts, by this process: it counts the catalogue's changes anew.
+
+    Another process, or this one after a restart, may hold other prices at the same count.
+    """
+    return f'W/"{hashlib.blake2b(repr(parts).encode(), digest_size=12, key=_PROCESS).hexdigest()}"'

@@ -32,7 +32,7 @@ AWAY = (
 
 
 async def keep_trying(what: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Await ``run()`` until it returns, again and again while its server is away."""
+    """Await ``run()`` until it returns, again and again while its server is away or it fails."""
     failed = ""
     while True:
         try:
@@ -44,4 +44,7 @@ async def keep_trying(what: str, run: Callable[[], Awaitable[None]]) -> None:
             if said != failed:
                 log.warning("%s: %s; trying again every %.0f s", what, said, RETRY_S)
             failed = said
-            await asyncio.sleep(RETRY_S)
+        except Exception:
+            # A defect, or something on a topic that nobody foresaw: the requests go on, and so must this.
+            log.exception("%s ended; trying again in %.0f s", what, RETRY_S)
+        await asyncio.sleep(RETRY_S)

@@ -137,6 +137,16 @@ class CassandraRows:
         """Whether it is asked at all."""
         return self._session is not None and not self._away_now
 
+    async def watch(self) -> None:
+        """Ask a store that is away now and then, until cancelled: readers may have gone elsewhere meanwhile."""
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            if self._session is not None and self._away_now:
+                try:
+                    await self._row(READ_ITEM_LIST, ("popular", ""))
+                except StoreAway as away:
+                    log.debug("still away: %s", away)
+
     async def user_list(self, user_id: str, scene: str) -> StoredList | None:
         """The user's list in a scene, if it was ever written."""
         row = await self._row(READ_LIST, (user_id, scene))

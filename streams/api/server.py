@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import logging
 import logging.config
 import os
@@ -14,6 +13,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from streams.api.addresses import is_loopback
 from streams.api.app import Api
 from streams.api.logs import logging_config
 from streams.api.rows import CassandraRows
@@ -93,16 +93,6 @@ def serve(settings: Settings, api_settings: ApiSettings, host: str, port: int, s
             uvicorn.Server(config).run(sockets=[listening])
         finally:
             remove_api(settings.run, run)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -58,6 +58,11 @@ class ApiSettings:
     slow_ms: float = 250.0
     """Milliseconds past which a request is logged even when nothing is wrong with it."""
 
+    @property
+    def allowed_origins(self) -> list[str]:
+        """The origins, each by itself."""
+        return [origin.strip() for origin in self.origins.split(",") if origin.strip()]
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> ApiSettings:
         """Read the settings and check them.

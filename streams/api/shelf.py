@@ -27,7 +27,7 @@ from scorer.recommender import Recommender
 from scorer.sessions import DeviceError
 from scorer.text_encoder import TextEncoder
 from streams.api.search import TitleIndex
-from streams.catalogue import Catalogue
+from streams.catalogue import Catalogue, ItemVectors
 from streams.compacted import CompactedTopic
 from streams.loading import ModelsDisagree, check_agreement, forget_loaded, load_models, load_released
 from streams.release_topic import read_releases
@@ -201,17 +201,23 @@ class Shelf:
             release = self.releases.get("recommender")
             if release is None or release.pointer == self._served:
                 continue
-            self._served = release.pointer
             try:
-                await self.in_thread(partial(self._swap, release.pointer))
+                # Beside the shelf's own thread, in which readers wait: a large catalogue takes seconds.
+                made = await asyncio.to_thread(self._remake, release.pointer)
+                await self.in_thread(partial(self._serve, made))
+                # Only now: one that cannot be served is tried again when it is released again.
+                self._served = release.pointer
                 log.info("recommender %s is served", release.version)
             except (BundleError, DeviceError, ModelsDisagree) as error:
                 log.error("recommender %s refused, %s serves on: %s", release.version, self.recommender.version, error)
 
-    def _swap(self, pointer: Pointer) -> None:
+    def _remake(self, pointer: Pointer) -> ItemVectors:
         recommender: Recommender = load_released(Recommender.load, self._settings, "recommender", pointer)
         check_agreement(recommender, self._encoder)
         recommender.warm_up(ItemTable(recommender.item_width))
-        former = self.catalogue.serve(self.catalogue.remake(recommender))
-        self.recommender = recommender
+        return self.catalogue.remake(recommender)
+
+    def _serve(self, made: ItemVectors) -> None:
+        former = self.catalogue.serve(made)
+        self.recommender = made.recommender
         self.catalogue.forget(former)

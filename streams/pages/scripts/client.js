@@ -305,7 +305,8 @@ export class Tracker {
     const kept = [...this.#load(), { topic, event }];
     this.dropped += Math.max(0, kept.length - this.most);
     this.#keep(kept.slice(-this.most));
-    this.#soon(this.#failures ? backOffMs(this.#failures) : 0);
+    // After a failure the next try has its time already, which no event puts off.
+    if (!this.#failures) this.#soon(0);
     return event;
   }
 

@@ -12,8 +12,10 @@ import pytest
 
 from feature_repo.events import Cart, Click, Review
 from feature_repo.state import UserState, update
+from streams.api import paging
 from streams.api.app import Api
 from streams.api.keys import new_key
+from streams.api.paging import etag
 from streams.api.rows import CassandraRows
 from streams.api.settings import ApiSettings
 from streams.settings import Settings
@@ -43,7 +45,7 @@ class Client:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8800") as client:
                 return await client.request(method, path, **options)
 
         return asyncio.run(ask())
@@ -356,3 +358,51 @@ def test_document_describes_every_route_and_the_bodies_of_events(api: Client) ->
     answers = lists["responses"]
     assert {"200", "304", "400", "401", "404", "410", "429"} <= answers.keys()
     assert list(answers["410"]["content"]) == ["application/problem+json"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "localhost:8800", "origin": "http://localhost:8800"}, 200),
+        ({"host": "[::1]:8800"}, 200),
+        ({"host": "shop.example:8800"}, 403),
+        ({"host": "["}, 403),
+        ({"origin": "https://elsewhere.example"}, 403),
+        ({"origin": "http://["}, 403),
+        ({"origin": "null"}, 403),
+    ],
+)
+def test_without_keys_only_pages_of_this_machine_may_ask(api: Client, headers: dict[str, str], status: int) -> None:
+    answer = api.get("/v1/users/ann/lists/home", **headers)
+
+    assert answer.status_code == status
+    if status == 403:
+        assert "API keys" in problem(answer)["detail"]
+
+
+def test_origin_that_is_allowed_may_ask_without_keys() -> None:
+    api = Client(origins="https://shop.example")
+
+    assert api.get("/v1/users/ann/lists/home", origin="https://shop.example").status_code == 200
+    assert api.get("/v1/users/ann/lists/home", origin="https://elsewhere.example").status_code == 403
+
+
+def test_list_that_could_not_be_read_again_is_no_unchanged_one() -> None:
+    api = Client()
+    tag = api.get("/v1/users/ann/lists/home").headers["etag"]
+    assert api.get("/v1/users/ann/lists/home", **{"if-none-match": tag}).status_code == 304
+
+    api.rows.away = AWAY
+
+    answer = api.get("/v1/users/ann/lists/home", **{"if-none-match": tag})
+    assert (answer.status_code, answer.json()["list_id"]) == (200, "list-1")
+    assert AWAY in answer.json()["served"]["reason"]
+
+
+def test_validator_of_another_process_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = etag(("list-1", 1))
+
+    monkeypatch.setattr(paging, "_PROCESS", b"another")
+
+    assert etag(("list-1", 1)) != before

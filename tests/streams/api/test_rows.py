@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cassandra import OperationTimedOut
 
+from streams.api import rows as rows_module
 from streams.api.rows import FAILURES, PAUSE_S, SILENT_S, CassandraRows, StoreAway
 
 Answer = Callable[[Any, Any], None]
@@ -129,6 +130,26 @@ def test_after_some_failures_nobody_asks_for_a_while() -> None:
     assert store.read() == "list-1"
     assert store.rows.available
     assert store.read() == "list-1"
+
+
+def test_store_that_comes_back_is_noticed_though_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_module, "PAUSE_S", 0.0)
+    store = Store()
+    store.session.error = OperationTimedOut()
+    store.fail_for_long()
+
+    async def back() -> None:
+        watching = asyncio.create_task(store.rows.watch())
+        asked = store.session.asked
+        while store.session.asked < asked + 2:
+            await asyncio.sleep(0)
+        assert not store.rows.available
+        store.session.error = None
+        while not store.rows.available:
+            await asyncio.sleep(0)
+        watching.cancel()
+
+    asyncio.run(asyncio.wait_for(back(), 60))
 
 
 def test_pause_in_which_many_reads_fail_stops_nobody() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import msgspec
@@ -85,13 +86,15 @@ def follow(shelf: Shelf, *values: bytes | None) -> None:
     """Take in releases, and return when the last one has been acted on."""
 
     async def scenario() -> None:
+        # One thread makes models ready: what is asked of it afterwards comes later.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         work = asyncio.ensure_future(shelf._follow_releases())
         for value in values:
             shelf._take_release(consumed(b"recommender", value))
-            # Acted on in the shelf's thread: whatever is asked of that afterwards comes later.
-            for _ in range(10):
-                await asyncio.sleep(0)
-            await shelf.in_thread(lambda: None)
+            for thread in (asyncio.to_thread, shelf.in_thread):
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                await thread(lambda: None)
             for _ in range(10):
                 await asyncio.sleep(0)
         work.cancel()
@@ -129,6 +132,22 @@ def test_release_that_cannot_be_served_leaves_the_former_one(shelf: Shelf, monke
 
     assert shelf.recommender.version == "recommender-1"
     assert shelf.releases["recommender"].version == "v2"
+
+
+def test_release_that_could_not_be_served_is_tried_when_it_is_released_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(load: Any, settings: Settings, name: str, pointer: Pointer) -> Doubling:
+        raise BundleError(settings.models, "manifest", seen="nothing", expected="a manifest", remedy="copy it")
+
+    monkeypatch.setattr(module, "load_released", missing)
+    follow(shelf, release("v2"))
+
+    # It is copied to this machine, and released again.
+    monkeypatch.setattr(module, "load_released", lambda *_: Doubling())
+    follow(shelf, release("v2"))
+
+    assert shelf.recommender.version == "recommender-2"
 
 
 def test_release_that_was_taken_back_is_forgotten(shelf: Shelf) -> None:

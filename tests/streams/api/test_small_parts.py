@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from streams.api.addresses import is_loopback
 from streams.api.kept import KeptLists
 from streams.api.keys import KeyFileError, Keys, new_key
 from streams.api.limits import TokenBuckets
 from streams.api.paging import Filters, cut, next_url
-from streams.api.server import is_loopback
 from streams.api.settings import ApiSettings
 from streams.settings import SettingsError
 from tests.streams.api.fakes import listed
