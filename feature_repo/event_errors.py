@@ -47,7 +47,7 @@ EXPECTED = {
     "rule_id": _ID,
     "kind": 'one of "pin", "boost", "bury", "block"',
     "scenes": "a list of scenes' names",
-    "factor": "null or a finite number over 0, at most 1000",
+    "factor": "null or a number from 0.001 to 1000",
     "from_ms": "null or " + _TIME,
     "until_ms": "null or " + _TIME,
     "note": "text of at most 200 characters without control characters",

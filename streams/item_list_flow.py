@@ -180,10 +180,15 @@ class ItemListFlow:
         if 0 not in owned:
             self._shop_waits.clear()
         due: list[Key] = []
-        for waits in (self._shop_waits, self._items_wait):
+        # Half a round for each line, so that neither keeps the other waiting for ever; what one leaves is the other's.
+        for waits, most in (
+            (self._shop_waits, LISTS_A_ROUND // 2),
+            (self._items_wait, LISTS_A_ROUND),
+            (self._shop_waits, LISTS_A_ROUND),
+        ):
             for key in list(waits):
-                if len(due) == LISTS_A_ROUND:
-                    return due
+                if len(due) >= most:
+                    break
                 del waits[key]
                 if waits is self._shop_waits or self._catalogue.partition(key[1]) in owned:
                     due.append(key)

@@ -13,6 +13,9 @@ from scorer.item_table import UNKNOWN_ROW
 from streams.catalogue import Catalogue
 from streams.rules import Rule, Rules
 
+LEAST_FACTOR, MOST_FACTOR = 1e-6, 1e6
+"""What all boosts and buries of one item come to."""
+
 
 @dataclass(frozen=True, eq=False)
 class Effects:
@@ -63,7 +66,8 @@ def effects_of(rules: Sequence[Rule], catalogue: Catalogue) -> Effects | None:
         elif rule.kind == "pin":
             pins += [(rule.position or 0, int(row), rule.reason) for row in np.flatnonzero(of)]
         else:
-            factor[of] *= rule.factor or 1.0
+            # Many rules for one item: no product that float32 takes for nothing, or for no number.
+            factor[of] = np.clip(factor[of] * (rule.factor or 1.0), LEAST_FACTOR, MOST_FACTOR)
             moved.append((of, rule.reason))
     # Stable: those of one position stay in the order of their rules' ids.
     return Effects(blocked, factor, tuple(sorted(pins, key=lambda pin: pin[0])), tuple(moved))

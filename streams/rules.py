@@ -39,7 +39,7 @@ ABOUT_AN_ITEM: tuple[Scene, ...] = ("similar", "bought_with")
 """Lists about one item: a pin would put the same item beside all of them."""
 
 MAX_NOTE = 200
-MAX_FACTOR = 1000.0
+MIN_FACTOR, MAX_FACTOR = 0.001, 1000.0
 MAX_RULE_BYTES = 10_000
 TimeMs = Annotated[int, Meta(gt=0, le=MAX_MS)]
 
@@ -59,7 +59,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     brand: Name | None = None
     scenes: tuple[Scene, ...] = ()
     position: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
-    factor: Annotated[float, Meta(gt=0, le=MAX_FACTOR)] | None = None
+    factor: Annotated[float, Meta(ge=MIN_FACTOR, le=MAX_FACTOR)] | None = None
     from_ms: TimeMs | None = None
     until_ms: TimeMs | None = None
     note: Annotated[str, Meta(max_length=MAX_NOTE)] = ""

@@ -81,8 +81,12 @@ class Similar:
         rows = np.union1d(known, np.flatnonzero(self._weight != weight))
         units, category = _units(vectors[rows]), catalogue.category[rows]
         # A new price moves nothing here.
+        # A row that was freed and given to another item of the same text is another's all the same.
+        former, now = self._item_ids, catalogue.table.item_ids
+        moved = np.array([row >= len(former) or former[row] != now[row] for row in rows.tolist()], bool)
         other = (
-            (self._units[rows] != units).any(axis=1)
+            moved
+            | (self._units[rows] != units).any(axis=1)
             | (self._weight[rows] != weight[rows])
             | (self._category[rows] != category)
         )

@@ -146,7 +146,7 @@ class Storefront:
         row = self.row_of(user_id)
         return [] if row is None else [item.item_id for item in row.items]
 
-    def row_caused_by(self, event: Document, seconds: float = 30) -> Any:
+    def row_caused_by(self, event: Document, seconds: float = 90) -> Any:
         """Wait until the user's row was caused by this event, and return it."""
 
         def caused() -> Any:

@@ -16,7 +16,7 @@ from streams.archive_report import Archived, TopicCounts
 from streams.comparison import FeatureParity
 from streams.parity import ParityReport
 from streams.replay import Replayed
-from streams.run_files import WorkerRun
+from streams.run_files import ApiRun, WorkerRun
 
 
 @pytest.fixture
@@ -109,12 +109,13 @@ def test_feature_values_are_shown_by_view_and_records_by_outcome(printed: Consol
 def test_status_shows_servers_and_workers(printed: Console) -> None:
     seen = Status(Path("/home"), (ServerStatus("kafka", "Kafka", "4.1", "answering", True, "127.0.0.1:9092", 42),))
 
-    console.print_status(seen, [WorkerRun(0, 77, 9100, 1, {"recommender": "v9"})], {})
-    console.print_status(seen, [], {})
+    console.print_status(seen, [WorkerRun(0, 77, 9100, 1, {"recommender": "v9"})], {}, ApiRun("127.0.0.1:8800", 78, 1))
+    console.print_status(seen, [], {}, None)
 
     text = printed.export_text()
     assert "127.0.0.1:9092" in text
     assert "recommender v9" in text
+    assert "127.0.0.1:8800" in text
     assert "start some with `lastclick worker`" in text
 
 

@@ -204,6 +204,20 @@ def test_a_round_is_bounded_and_what_is_popular_never_waits_behind_items(lists: 
     assert {("similar", name) for name in names} == (first | lists.publish(0)) - of_shop("")
 
 
+def test_lists_about_items_are_made_though_a_whole_round_of_categories_waits_each_time(lists: Lists) -> None:
+    names = [f"item-{number:03}" for number in range(LISTS_A_ROUND)]
+    lists.put(*(item(name, f"category {name}") for name in names))
+    made: set[tuple[str, str]] = set()
+    for _ in range(4):
+        # Each category's lists are due again before any round is over.
+        for name in names:
+            lists.click(name)
+        made |= lists.publish(0)
+
+    assert len([key for key in made if key[0] == "similar"]) > LISTS_A_ROUND // 2
+    assert len([key for key in made if key[0] in ("popular", "trending")]) > LISTS_A_ROUND // 4
+
+
 def test_blocked_item_leaves_every_list_in_the_next_round_and_comes_back(lists: Lists) -> None:
     lists.put(item("tent", "tents"), item("cup", "cups"))
     lists.click("tent", 3)

@@ -57,6 +57,26 @@ def test_items_that_two_users_take_are_partners_both_ways() -> None:
     assert pairs.touched() == set()
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"not json", b""),
+        (b"[1]", b""),
+        (b'["tent",0]', b""),
+        (b'["tent",0]', b"\xffnewer"),
+        (b'["tent",0]', b"\x01\xc1"),
+    ],
+)
+def test_what_is_no_count_is_left_out_and_said(key: bytes, value: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    pairs = Pairs()
+    Shoppers(pairs).take("tent", "stove", times=2)
+
+    pairs.apply(consumed(key, value))
+
+    assert partners(pairs, "tent") == {"stove": 1.0}
+    assert "left out" in caplog.text
+
+
 def test_what_one_user_takes_is_no_habit() -> None:
     pairs = Pairs()
     Shoppers(pairs).take("tent", "stove")

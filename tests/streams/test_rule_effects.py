@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,21 @@ def test_boosts_of_one_item_multiply() -> None:
 
     assert effects is not None
     assert effects.factor.tolist() == [1.0, 1.5]
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("bury", 0.001), ("boost", 1000.0)])
+def test_many_rules_for_one_item_come_to_a_number(kind: str, factor: float) -> None:
+    rules = [moving(f"r{number}", kind, factor) for number in range(40)]
+
+    effects = effects_of(rules, stocked(item("tent")))
+
+    assert effects is not None
+    assert (effects.factor > 0).all()
+    assert np.isfinite(np.log(effects.factor)).all()
+
+
+def moving(rule_id: str, kind: Any, factor: float) -> Rule:
+    return Rule(rule_id=rule_id, kind=kind, item_id="tent", factor=factor)
 
 
 def test_effects_are_kept_until_rules_rows_or_time_change() -> None:

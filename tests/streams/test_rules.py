@@ -36,6 +36,7 @@ def test_rule_comes_back_as_it_was_sent(fields: dict[str, Any]) -> None:
         (BOOST | {"scenes": ["home", "nowhere"]}, f'scenes[1]: saw "nowhere", expected {EXPECTED["scenes"]}'),
         (BOOST | {"factor": 1}, "factor: saw 1.0, expected a number over 1 for a boost"),
         (BOOST | {"factor": 0}, f"factor: saw 0, expected {EXPECTED['factor']}"),
+        (BOOST | {"kind": "bury", "factor": 1e-46}, f"factor: saw 1e-46, expected {EXPECTED['factor']}"),
         (BOOST | {"factor": 1e9}, f"factor: saw 1000000000.0, expected {EXPECTED['factor']}"),
         (BOOST | {"factor": None}, "factor: saw null, expected a number over 1 for a boost"),
         (BOOST | {"kind": "bury"}, "factor: saw 2.0, expected a number under 1 for a bury"),

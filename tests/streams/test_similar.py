@@ -80,6 +80,22 @@ def test_new_price_alters_no_list() -> None:
     assert similar.outdated() == []
 
 
+def test_item_that_takes_the_row_of_one_that_left_is_another_though_its_text_is_the_same() -> None:
+    catalogue = stocked(item("tent"), item("old"), vectors=[[1, 0, 0], [1, 1, 0]])
+    similar = known(catalogue)
+    similar.make(["tent", "old"], catalogue)
+    similar.outdated()
+
+    catalogue.apply(consumed(b"old", None))
+    vector = np.array([1, 1, 0], np.float32)
+    catalogue.apply(consumed(b"old2", encode_record(item("old2", title="Old"), vector, ENCODER)))
+    catalogue.refresh()
+    similar.take_in(catalogue, catalogue.changed(), weight_of(catalogue), None)
+
+    assert set(similar.outdated()) == {"tent", "old", "old2"}
+    assert listed(similar, catalogue, "tent") == ["old2"]
+
+
 def test_another_model_alters_every_list() -> None:
     class Other(FakeRecommender):
         def item_vectors(
