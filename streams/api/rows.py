@@ -138,10 +138,10 @@ class CassandraRows:
         return self._session is not None and not self._away_now
 
     async def watch(self) -> None:
-        """Ask a store that is away now and then, until cancelled: readers may have gone elsewhere meanwhile."""
+        """Ask now and then after a failure, until cancelled: readers may have gone elsewhere, and nobody knows."""
         while True:
             await asyncio.sleep(PAUSE_S)
-            if self._session is not None and self._away_now:
+            if self._session is not None and self._failures:
                 try:
                     await self._row(READ_ITEM_LIST, ("popular", ""))
                 except StoreAway as away:

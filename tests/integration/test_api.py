@@ -227,7 +227,7 @@ def test_lists_outlive_cassandra(workers: Workers, api: ApiProcess, proxy: Proxy
         assert stranger["items"]
         assert "Cassandra" in stranger["served"]["reason"]
         assert api.get(f"/v1/users/{eve}/profile").status_code == 503
-        assert api.get("/ready").status_code == 503
+        wait_until(lambda: api.get("/ready").status_code == 503, 60, "an API that is not ready")
         assert api.get("/v1/items?query=a").status_code == 200
         assert api.post("clicks", {"user_id": eve, "item_id": stock[3].item_id}).status_code == 202
     finally:
