@@ -84,6 +84,7 @@ class Api:
             "Kafka": lambda: self.collector.available,
             "Cassandra": lambda: self.rows.available,
             "the catalogue": lambda: self.shelf.current,
+            "notices of lists": lambda: self.notices.current,
         }
         origins = self.api_settings.allowed_origins
         litestar = Litestar(

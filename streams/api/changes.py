@@ -32,7 +32,8 @@ def routes(notices: Notices, metrics: ApiMetrics) -> list[HTTPRouteHandler]:
         metrics.streams.inc()
         try:
             with notices.listen(listener) as queue:
-                # At once, so that the client knows that it misses nothing from here on.
+                # So that the client knows that it misses nothing from here on.
+                await notices.wait_current()
                 yield heartbeat()
                 while True:
                     try:

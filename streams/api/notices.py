@@ -56,12 +56,22 @@ class Notices:
         self._count = 0
         self._waiting: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._decoder = msgspec.json.Decoder(ListNotice)
+        self._reading = asyncio.Event()
         self._sampled_at_s = float("-inf")
 
     @property
     def listeners(self) -> int:
         """Clients that listen now."""
         return self._count
+
+    @property
+    def current(self) -> bool:
+        """Whether notices are read as they come."""
+        return self._reading.is_set()
+
+    async def wait_current(self) -> None:
+        """Return when notices are read as they come: whoever listens misses nothing from then on."""
+        await self._reading.wait()
 
     @property
     def full(self) -> bool:
@@ -99,11 +109,13 @@ class Notices:
                 raise ConnectionError(f"topic {RECOMMENDATIONS} does not exist yet; a worker makes it")
             consumer.assign(partitions)
             await consumer.seek_to_end(*partitions)
+            self._reading.set()
             while True:
                 for records in (await consumer.getmany(timeout_ms=1_000)).values():
                     for record in records:
                         self.take(record.value)
         finally:
+            self._reading.clear()
             await consumer.stop()
 
     def take(self, value: bytes | None) -> None:

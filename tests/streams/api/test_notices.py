@@ -42,6 +42,15 @@ def test_notice_goes_to_every_client_of_its_user_and_to_no_other() -> None:
     run(scenario)
 
 
+def test_nobody_is_current_before_the_topic_is_read() -> None:
+    async def scenario(notices: Notices, rows: FakeRows) -> None:
+        assert not notices.current
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(notices.wait_current(), 0.01)
+
+    run(scenario)
+
+
 def test_notice_waits_until_its_list_can_be_read() -> None:
     async def scenario(notices: Notices, rows: FakeRows) -> None:
         rows.lists["ann", "home"] = listed("list-1", "a")

@@ -308,7 +308,7 @@ def test_key_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> No
 def test_readiness_names_what_is_missing(api: Client) -> None:
     answer = api.get("/ready")
 
-    assert "Kafka missing" in problem(answer)["detail"]
+    assert "Kafka and notices of lists missing" in problem(answer)["detail"]
     assert api.get("/health").json() == {"status": "alive"}
 
 
