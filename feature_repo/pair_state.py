@@ -66,9 +66,7 @@ def taking(state: UserState, event: Cart) -> Taking | None:
     # The event is in the log already, unless it is older than all that the log keeps.
     if ms in own:
         own.remove(ms)
-    known = {item_id}
-    for other_ms in own:
-        known.update(entry.item_id for entry in _around(log, other_ms) if _takes(entry))
+    known = {item_id, *(entry.item_id for entry in _around(log, own) if _takes(entry))}
     partners: dict[str, None] = {}
     for entry in _nearest_first(log, ms):
         if entry.item_id not in known and _takes(entry):
@@ -128,10 +126,13 @@ def _takes(entry: CartEntry) -> bool:
     return entry.action == ADD or (entry.action == PURCHASE and entry.quantity > 0)
 
 
-def _around(log: list[CartEntry], ms: int) -> list[CartEntry]:
-    """Entries close to a time; the log is sorted by time."""
-    begin = bisect_left(log, ms - TOGETHER_MS, key=_MS)
-    return log[begin : bisect_right(log, ms + TOGETHER_MS, lo=begin, key=_MS)]
+def _around(log: list[CartEntry], times: list[int]) -> Iterator[CartEntry]:
+    """Entries close to any of these times, each once: a user may take one item hundreds of times. All is sorted."""
+    end = 0
+    for ms in times:
+        begin = bisect_left(log, ms - TOGETHER_MS, lo=end, key=_MS)
+        end = bisect_right(log, ms + TOGETHER_MS, lo=begin, key=_MS)
+        yield from log[begin:end]
 
 
 def _nearest_first(log: list[CartEntry], ms: int) -> Iterator[CartEntry]:

@@ -3,7 +3,8 @@
 Lists of the shop and of categories (popular, trending, new) are written by the owner of partition 0 of ``items``,
 lists about an item (similar, bought with) by the owner of the item's partition: every worker sees all counts and items,
 so each list has one writer. What waits is written in the order in which it was touched, so many at a time that users
-don't notice, and a list that is touched again while it waits is written once.
+don't notice, and a list that is touched again while it waits is written once. After a change of owners all lists are
+written again, which takes minutes in a large shop: those that changed last come first, and what is touched goes ahead.
 """
 
 from __future__ import annotations
@@ -67,9 +68,10 @@ class ItemListFlow:
         self._events: set[str] = set()
         self._items: set[str] = set()
         self._everything = True
-        # Two lines, so that a whole catalogue of items never keeps what is popular waiting.
+        # Three lines, so that a whole catalogue never keeps what is popular waiting, nor what an event has touched.
         self._shop_waits: dict[Key, None] = {}
         self._items_wait: dict[Key, None] = {}
+        self._renewals: dict[Key, None] = {}
         self._category_of: dict[str, str | None] = {}
         self._holding: dict[str, tuple[Rule, ...]] = {}
         self._now_ms = 0
@@ -96,7 +98,8 @@ class ItemListFlow:
             if start:
                 await asyncio.sleep(SHARE_PAUSE_S)
             await loop.run_in_executor(self._threads, self._write, due[start : start + SHARE], owned)
-        self._metrics.item_lists_waiting.set(len(self._shop_waits) + len(self._items_wait))
+        waiting = len(self._shop_waits) + len(self._items_wait) + len(self._renewals)
+        self._metrics.item_lists_waiting.set(waiting)
 
     def close(self) -> None:
         """Let go of the thread."""
@@ -115,11 +118,7 @@ class ItemListFlow:
             effects = self._effects.of(SIMILAR_SCENE, self._catalogue, clock_ms)
             self._similar.take_in(self._catalogue, items, self._weight(effects), effects)
         self._touch_shop_lists(events, items)
-        if everything or self._now_ms < before_ms:
-            self._touch_all(SHOP_SCENES)
-            self._touch_items(SIMILAR_SCENE, (item.item_id for item in self._catalogue.items()))
-            self._touch_items(BOUGHT_WITH_SCENE, self._pairs.items())
-        elif self._now_ms // HOUR_MS != hour:
+        if self._now_ms // HOUR_MS != hour:
             self._touch_all((TRENDING_SCENE,))
         for scene in (*SHOP_SCENES, BOUGHT_WITH_SCENE):
             holding = self._effects.holding(scene, clock_ms)
@@ -135,6 +134,9 @@ class ItemListFlow:
             companions = self._pairs.companions(item_id)
             if companions:
                 self._touch_items(BOUGHT_WITH_SCENE, (item_id, *companions))
+        if everything or self._now_ms < before_ms:
+            self._touch_all(SHOP_SCENES)
+            self._renew()
         return self._take(owned)
 
     def _published_since(self, before_ms: int) -> set[str]:
@@ -175,14 +177,24 @@ class ItemListFlow:
         for item_id in item_ids:
             self._items_wait[scene, item_id] = None
 
+    def _renew(self) -> None:
+        """Let all lists about items wait, those first that changed last: most likely they were never written."""
+        changed_ms = dict.fromkeys(self._items_wait, 0)
+        changed_ms |= {(SIMILAR_SCENE, item.item_id): item.published_at_ms for item in self._catalogue.items()}
+        changed_ms |= {(BOUGHT_WITH_SCENE, item_id): ms for item_id, ms in self._pairs.items().items()}
+        self._renewals = dict.fromkeys(sorted(changed_ms, key=lambda key: -changed_ms[key]))
+        self._items_wait.clear()
+
     def _take(self, owned: frozenset[int]) -> list[Key]:
-        """Take the first of both lines; what others own is theirs to write."""
+        """Take the first of the lines; what others own is theirs to write."""
         if 0 not in owned:
             self._shop_waits.clear()
         due: list[Key] = []
-        # Half a round for each line, so that neither keeps the other waiting for ever; what one leaves is the other's.
+        # A part of the round for each line, so that none keeps another waiting for ever; what is left goes to the others.
         for waits, most in (
             (self._shop_waits, LISTS_A_ROUND // 2),
+            (self._items_wait, LISTS_A_ROUND * 3 // 4),
+            (self._renewals, LISTS_A_ROUND),
             (self._items_wait, LISTS_A_ROUND),
             (self._shop_waits, LISTS_A_ROUND),
         ):
@@ -190,6 +202,8 @@ class ItemListFlow:
                 if len(due) >= most:
                     break
                 del waits[key]
+                if waits is self._items_wait:
+                    self._renewals.pop(key, None)
                 if waits is self._shop_waits or self._catalogue.partition(key[1]) in owned:
                     due.append(key)
         return due

@@ -63,6 +63,7 @@ class Pairs:
         self._unpublished: set[Key] = set()
         self._on_topic: dict[Key, int] = {}
         self._touched: set[str] = set()
+        self._newest_of: dict[str, int] = {}
         self._newest_ms = 0
         # The flow's thread counts, the event loop takes in, another thread reads.
         self._lock = threading.Lock()
@@ -131,10 +132,10 @@ class Pairs:
             touched, self._touched = self._touched, set()
         return touched
 
-    def items(self) -> set[str]:
-        """Items that were ever taken."""
+    def items(self) -> dict[str, int]:
+        """Items that were ever taken, and when their partners last changed, ms since the epoch."""
         with self._lock:
-            return set(self._taken)
+            return self._newest_of.copy()
 
     def companions(self, item_id: str) -> set[str]:
         """Items in whose lists this one may be."""
@@ -172,3 +173,4 @@ class Pairs:
                 own.pop(partner, None)
                 self._together[partner].pop(item_id, None)
         self._touched |= touched
+        self._newest_of.update(dict.fromkeys(touched, counts.newest_ms))

@@ -7,6 +7,7 @@ event or a repeated message changes nothing, and a worker that takes a partition
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from typing import NamedTuple
@@ -30,9 +31,11 @@ from feature_repo.item_state import (
     popularity,
     update_item,
 )
-from feature_repo.state import Position
+from feature_repo.state import Position, StateError
 from scorer.item_table import UNKNOWN_ROW
 from streams.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
 
 RECKONED_AT_A_TIME = 32
 """Items whose levels are brought up to date in one go: meanwhile, the flow waits to count."""
@@ -109,10 +112,16 @@ class Popularity:
         A worker that was stopped for long publishes old counts over newer ones when it goes on. Whoever reads that
         publishes the newer ones again, for compaction keeps the last.
         """
-        key: Key = _key_decoder.decode(record.key)
         if record.value is None:
             return
-        theirs = decode_item_state(record.value)
+        try:
+            key = _key_decoder.decode(record.key)
+            theirs = decode_item_state(record.value)
+        except (StateError, msgspec.DecodeError) as error:
+            # Another release's, or nobody's: a count less, where a worker that ends would end again at each start.
+            place = f"{record.topic}-{record.partition}, offset {record.offset}"
+            log.error("item counts at %s: %s; left out", place, error)
+            return
         clock = theirs.logical_clock()
         with self._lock:
             newest = self._on_topic.get(key, 0)

@@ -218,6 +218,26 @@ def test_lists_about_items_are_made_though_a_whole_round_of_categories_waits_eac
     assert len([key for key in made if key[0] in ("popular", "trending")]) > LISTS_A_ROUND // 4
 
 
+def test_new_owner_writes_what_changed_last_first_and_what_an_event_touches_before_the_rest(lists: Lists) -> None:
+    names = [f"item-{number:03}" for number in range(LISTS_A_ROUND * 2)]
+    lists.put(*(item(name) for name in names))
+    shoppers = Shoppers(lists.pairs)
+    shoppers.take("item-100", "item-101", times=2, ms=NOW_MS - HOUR_MS)
+    shoppers.take("item-200", "item-201", times=2)
+    lists.publish(1)
+    lists.flow.publish_everything()
+
+    first = lists.publish(0)
+
+    # All items are newer than the pair that is left for later.
+    assert {key for key in first if key[0] == "bought_with"} == {
+        ("bought_with", "item-200"),
+        ("bought_with", "item-201"),
+    }
+    shoppers.take("item-300", "item-301", times=2)
+    assert {("bought_with", "item-300"), ("bought_with", "item-301")} < lists.publish(0)
+
+
 def test_blocked_item_leaves_every_list_in_the_next_round_and_comes_back(lists: Lists) -> None:
     lists.put(item("tent", "tents"), item("cup", "cups"))
     lists.click("tent", 3)

@@ -4,6 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 from feature_repo.events import Cart, Click, Event, Impression, Review
 from feature_repo.item_state import POPULARITY_HALF_LIFE_DAYS
@@ -149,6 +150,17 @@ def test_removed_key_is_left_alone() -> None:
     popularity.apply(consumed(b'["tent",0]', None))
 
     assert popularity.state("tent").totals.clicks == 1
+
+
+@pytest.mark.parametrize(("key", "value"), [(b"tent", b"\x01\x90"), (b'["tent",0]', b""), (b'["tent",0]', b"\x01\xc1")])
+def test_what_is_no_count_is_left_out_and_said(key: bytes, value: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    popularity = Popularity()
+    popularity.count(click(), at(0))
+
+    popularity.apply(consumed(key, value))
+
+    assert popularity.state("tent").totals.clicks == 1
+    assert "left out" in caplog.text
 
 
 def test_scores_stand_in_the_rows_of_the_catalogue() -> None:
