@@ -190,7 +190,7 @@ class ItemListFlow:
         if 0 not in owned:
             self._shop_waits.clear()
         due: list[Key] = []
-        # A part of the round for each line, so that none keeps another waiting for ever; what is left goes to the others.
+        # A part of the round for each line, so that none keeps another waiting for ever; the rest goes to the others.
         for waits, most in (
             (self._shop_waits, LISTS_A_ROUND // 2),
             (self._items_wait, LISTS_A_ROUND * 3 // 4),
