@@ -30,8 +30,9 @@ $(VENV)/installed: deploy/requirements/dev.txt pyproject.toml
 demo: $(VENV)/installed
 	@exec $(BIN)/lastclick demo $(ARGS)
 
+# Two processes: one for the tests that share the servers, which mostly wait, one for the others.
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -29,7 +29,8 @@ FARTHEST = 3.0
 """Usual distances past which a price is not worse still."""
 CHEAPER = 0.99
 """Part of the list price below which something was bought on offer: what is left out is rounding."""
-FOND_OF_OFFERS = 0.5
+FOND_OF_OFFERS = 0.7
+"""`discount_fondness` from which it is said: two of two, or four of five. One is no habit."""
 
 
 def promotion_list(shopper: Shopper, rules: ListRules, filters: Filters) -> tuple[RecommendedItem, ...]:

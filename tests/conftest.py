@@ -14,6 +14,13 @@ import feature_repo.lean_feast  # noqa: F401
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process run all that shares the servers, while another runs the rest: `make test` has two."""
+    for item in items:
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("servers"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the shared data sets, from LASTCLICK_DATA or beside the checkout."""

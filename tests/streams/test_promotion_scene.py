@@ -53,6 +53,8 @@ def test_who_buys_on_offer_sees_larger_discounts_first() -> None:
     assert "you often buy on offer" in promotion_list(shopper(catalogue, *thrifty), WIDE, ALL)[0].reason
     assert ids(promotion_list(shopper(catalogue, *careless), WIDE, ALL)) == ["small", "large"]
     assert "you often buy on offer" not in promotion_list(shopper(catalogue, *careless), WIDE, ALL)[0].reason
+    # One is no habit.
+    assert "you often buy on offer" not in promotion_list(shopper(catalogue, thrifty[0]), WIDE, ALL)[0].reason
 
 
 def test_prices_that_the_user_looks_at_come_first() -> None:
