@@ -13,7 +13,7 @@ import math
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -31,9 +31,6 @@ from feature_repo.pair_state import (
 from feature_repo.state import Outcome, Position, StateError, UserState
 
 log = logging.getLogger(__name__)
-
-RESIDUE = 1e-9
-"""What is left of a sum of floats when all of it was taken away again is less than this part of it."""
 
 LEAST_SUPPORT = 1.5
 """Users of today that a pair must be worth: one is no habit; two are, for 25 days."""
@@ -57,13 +54,13 @@ class Pairs:
 
     def __init__(self) -> None:
         self._counts: dict[Key, PairState] = {}
-        # Sums over partitions, and over both orders of a pair: kept, since a list is asked for more often than made.
         self._taken: defaultdict[str, float] = defaultdict(float)
-        self._together: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self._partitions: defaultdict[str, set[int]] = defaultdict(set)
+        # The counts that name an item as a partner. Sums are made when a list is: every event would alter a dozen.
+        self._named_in: defaultdict[str, set[Key]] = defaultdict(set)
         self._unpublished: set[Key] = set()
         self._on_topic: dict[Key, int] = {}
         self._touched: set[str] = set()
-        self._newest_of: dict[str, int] = {}
         self._newest_ms = 0
         # The flow's thread counts, the event loop takes in, another thread reads.
         self._lock = threading.Lock()
@@ -78,16 +75,13 @@ class Pairs:
         found = taking(state, event)
         if found is None:
             return
-        item_id, partition = event.item_id, position.partition
+        key = (event.item_id, position.partition)
         with self._lock:
-            counts = self._counts.get((item_id, partition))
-            if counts is None:
-                counts = self._counts[item_id, partition] = PairState()
-            former = PairState(taken=counts.taken, partners=counts.partners.copy())
+            counts = self._counts.get(key) or PairState()
+            former, taken = set(counts.partners), counts.taken
             if update_pairs(counts, found, event.occurred_at_ms, position) is Outcome.APPLIED:
-                self._unpublished.add((item_id, partition))
-                made_room = former.partners.keys() - counts.partners.keys()
-                self._sum_up(item_id, former, counts, (*found.partners, *made_room))
+                self._unpublished.add(key)
+                self._note(key, counts, former, taken, found.partners)
 
     def unpublished(self) -> list[tuple[bytes, bytes]]:
         """Keys and values for ``pair-counts`` of what changed since the last call."""
@@ -110,7 +104,6 @@ class Pairs:
             place = f"{record.topic}-{record.partition}, offset {record.offset}"
             log.error("pair counts at %s: %s; left out", place, error)
             return
-        item_id = key[0]
         clock = theirs.logical_clock()
         with self._lock:
             newest = self._on_topic.get(key, 0)
@@ -122,9 +115,9 @@ class Pairs:
                 return
             # One object for each name, however many records have it.
             theirs.partners = {sys.intern(partner): weight for partner, weight in theirs.partners.items()}
-            self._counts[key] = theirs
             former = ours or PairState()
-            self._sum_up(item_id, former, theirs, former.partners.keys() | theirs.partners.keys())
+            altered = dict(former.partners.items() ^ theirs.partners.items())
+            self._note(key, theirs, set(former.partners), former.taken, altered)
 
     def touched(self) -> set[str]:
         """Items whose partners changed since the last call."""
@@ -133,14 +126,18 @@ class Pairs:
         return touched
 
     def items(self) -> dict[str, int]:
-        """Items that were ever taken, and when their partners last changed, ms since the epoch."""
+        """Items that were ever taken, and when one of their counts last changed, ms since the epoch."""
         with self._lock:
-            return self._newest_of.copy()
+            newest_ms: dict[str, int] = {}
+            for (item_id, _), counts in self._counts.items():
+                for each in (item_id, *counts.partners):
+                    newest_ms[each] = max(counts.newest_ms, newest_ms.get(each, 0))
+        return newest_ms
 
     def companions(self, item_id: str) -> set[str]:
         """Items in whose lists this one may be."""
         with self._lock:
-            return set(self._together.get(item_id, ()))
+            return set(self._together(item_id))
 
     def partners(self, item_id: str) -> list[Partner]:
         """Items that are taken together with this one often enough, best first.
@@ -149,28 +146,32 @@ class Pairs:
         """
         with self._lock:
             least = LEAST_SUPPORT * weight_at(self._newest_ms)
-            often = [each for each in self._together.get(item_id, {}).items() if each[1] >= least]
+            often = [each for each in self._together(item_id).items() if each[1] >= least]
             taken = self._taken.get(item_id, 0.0)
             found = [(other, together, taken * self._taken.get(other, 0.0)) for other, together in often]
         scored = [Partner(other, min(1.0, together / math.sqrt(each))) for other, together, each in found if each > 0]
         return sorted(scored, key=lambda partner: (-partner.score, partner.item_id))
 
-    def _sum_up(self, item_id: str, former: PairState, counts: PairState, changed: Collection[str]) -> None:
-        """Bring the sums up to date after one count has changed, with these partners of it."""
+    def _together(self, item_id: str) -> dict[str, float]:
+        """Weights of an item's partners over all partitions, and over both orders of a pair."""
+        together: defaultdict[str, float] = defaultdict(float)
+        for partition in self._partitions.get(item_id, ()):
+            for partner, weight in self._counts[item_id, partition].partners.items():
+                together[partner] += weight
+        for key in self._named_in.get(item_id, ()):
+            together[key[0]] += self._counts[key].partners[item_id]
+        return together
+
+    def _note(self, key: Key, counts: PairState, former: set[str], taken: float, altered: Iterable[str]) -> None:
+        """Keep new or changed counts, with the partners that they had and those whose weights are other ones now."""
+        self._counts[key] = counts
+        self._partitions[key[0]].add(key[1])
         self._newest_ms = max(self._newest_ms, counts.newest_ms)
-        self._taken[item_id] += counts.taken - former.taken
-        own = self._together[item_id]
-        touched = {item_id}
-        for partner in changed:
-            before, after = former.partners.get(partner, 0.0), counts.partners.get(partner, 0.0)
-            if before == after:
-                continue
-            touched.add(partner)
-            together = own.get(partner, 0.0) + after - before
-            if together > RESIDUE * before:
-                own[partner] = self._together[partner][item_id] = together
-            else:
-                own.pop(partner, None)
-                self._together[partner].pop(item_id, None)
-        self._touched |= touched
-        self._newest_of.update(dict.fromkeys(touched, counts.newest_ms))
+        self._taken[key[0]] += counts.taken - taken
+        made_room = former - counts.partners.keys()
+        for partner in counts.partners.keys() - former:
+            self._named_in[partner].add(key)
+        for partner in made_room:
+            self._named_in[partner].discard(key)
+        self._touched.add(key[0])
+        self._touched.update(altered, made_room)
