@@ -14,6 +14,7 @@ import feature_repo.lean_feast  # noqa: F401
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one process run all that shares the servers, while another runs the rest: `make test` has two."""
     for item in items:
