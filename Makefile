@@ -30,9 +30,9 @@ $(VENV)/installed: deploy/requirements/dev.txt pyproject.toml
 demo: $(VENV)/installed
 	@exec $(BIN)/lastclick demo $(ARGS)
 
-# Two processes: one for the tests that share the servers, which mostly wait, one for the others.
+# Two processes: tests/conftest.py deals the tests out to them.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Before any test imports Feast, which otherwise moves every metric of the process into shared files.
 import feature_repo.lean_feast  # noqa: F401
@@ -14,12 +16,18 @@ import feature_repo.lean_feast  # noqa: F401
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run all that shares the servers, while another runs the rest: `make test` has two."""
-    for item in items:
-        if "servers" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("servers"))
+class ServersApart(LoadScopeScheduling):
+    """One process runs all tests of the real servers, which mostly wait; the other takes file after file of the rest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "servers" if file.startswith("tests/integration/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Deal out the tests of ``make test``, which runs them in two processes."""
+    return ServersApart(config, log)
 
 
 @pytest.fixture(scope="session")
