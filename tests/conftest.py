@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class ServersApart(LoadScopeScheduling):
-    """One process runs all tests of the real servers, which mostly wait; the other takes file after file of the rest."""
+    """One process runs all tests of the real servers, which mostly wait; the other takes the rest, file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
