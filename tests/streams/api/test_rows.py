@@ -20,7 +20,7 @@ class Session:
     """Answers every request in a thread, as the driver does: with rows, with an error, or never."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[Any, ...]] = [("list-1", [("a", 1.0, "why")], 5)]
+        self.rows: list[tuple[Any, ...]] = [("", "list-1", [("a", 1.0, "why")], 5)]
         self.error: Exception | None = None
         self.silent = False
         self.asked = 0
@@ -187,7 +187,7 @@ def test_single_failure_stops_nobody() -> None:
 
 def test_state_that_cannot_be_read_is_away_and_says_whose() -> None:
     store = Store()
-    store.session.rows = [(b"\x09damaged", "e1")]
+    store.session.rows = [("ann", b"\x09damaged", "e1")]
 
     with pytest.raises(StoreAway, match=r"'ann'.*version 9"):
         asyncio.run(store.rows.state("ann"))
