@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -34,28 +35,18 @@ class Access:
         """Whether everybody may do everything."""
         return self._keys is None
 
-    def _refuse_strangers(self, headers: Mapping[str, str]) -> None:
-        """Without keys, keep the pages of other sites out that a browser on this machine has open.
-
-        One that posts names its origin; one that has had its name resolved to this machine is asked for by that name.
-        """
-        host = headers.get("host", "")
-        if not is_loopback(_split(f"//{host}").hostname or ""):
-            raise Problem(403, f"Host: saw {host!r}, expected a name of this machine; set up API keys to serve others")
-        origin = headers.get("origin")
-        if origin is not None and _split(origin).netloc != host and not {origin, "*"} & self._origins:
-            expected = f"http://{host} or one of LASTCLICK_API_ORIGINS; or set up API keys"
-            raise Problem(403, f"Origin: saw {origin!r}, expected {expected}")
-
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Raise a `Problem` unless the request may pass."""
+        """Raise a `Problem` unless the request may pass: the framework's guard before each route."""
         scope: Scope | None = handler.opt.get("scope")
-        if scope is None:
-            return
+        if scope is not None:
+            self.check(connection.headers, scope)
+
+    def check(self, headers: Mapping[str, str], scope: Scope) -> None:
+        """Raise a `Problem` unless a request with these headers, named in small letters, may do what needs `scope`."""
         if self._keys is None:
-            self._refuse_strangers(connection.headers)
+            self._refuse_strangers(headers)
             return
-        key = self._present(self._keys, connection.headers.get("authorization", ""))
+        key = self._present(self._keys, headers)
         if not key.allows(scope):
             raise Problem(403, f"the key {key.name!r} does not have the scope {scope!r}; use one that has it")
         if self._limits is not None:
@@ -63,7 +54,21 @@ class Access:
             if wait_s:
                 raise Problem(429, f"too many requests with the key {key.name!r}", retry_after_s=math.ceil(wait_s))
 
-    def _present(self, keys: Keys, header: str) -> Key:
+    def _refuse_strangers(self, headers: Mapping[str, str]) -> None:
+        """Without keys, keep the pages of other sites out that a browser on this machine has open.
+
+        One that posts names its origin; one that has had its name resolved to this machine is asked for by that name.
+        """
+        host = headers.get("host", "")
+        if not _names_this_machine(host):
+            raise Problem(403, f"Host: saw {host!r}, expected a name of this machine; set up API keys to serve others")
+        origin = headers.get("origin")
+        if origin is not None and _split(origin).netloc != host and not {origin, "*"} & self._origins:
+            expected = f"http://{host} or one of LASTCLICK_API_ORIGINS; or set up API keys"
+            raise Problem(403, f"Origin: saw {origin!r}, expected {expected}")
+
+    def _present(self, keys: Keys, headers: Mapping[str, str]) -> Key:
+        header = headers.get("authorization", "")
         found = keys.find(header[len(BEARER) :]) if header.startswith(BEARER) else None
         if found is None:
             seen = "an unknown key" if header.startswith(BEARER) else "none"
@@ -71,6 +76,12 @@ class Access:
             problem.headers["WWW-Authenticate"] = "Bearer"
             raise problem
         return found
+
+
+@lru_cache(maxsize=64)
+def _names_this_machine(host: str) -> bool:
+    """Whether a Host header is a name of this machine: looked at once for each that is used."""
+    return is_loopback(_split(f"//{host}").hostname or "")
 
 
 def _split(address: str) -> SplitResult:

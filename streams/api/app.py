@@ -8,16 +8,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.types import ASGIApp
 
 from feature_repo.online import open_feature_store
 from streams.api import changes, events, explanations, health, items, lists, openapi, operations, site, users
 from streams.api.access import Access
 from streams.api.collector import Collector
+from streams.api.direct import Direct
 from streams.api.fallback import Lists, UserScene
 from streams.api.features import Features
 from streams.api.gate import Gate
@@ -63,6 +66,7 @@ class Api:
         self.features = Features()
         self.collector = Collector(settings.kafka, api_settings.collect_deadline_ms / 1000)
         self.stream_time = StreamTime(settings.kafka) if api_settings.event_time == "stream" else None
+        shelf.shop_ms = self._stream_ms
         self.notices = Notices(settings.kafka, self.rows, api_settings.streams_max)
         self.lists = Lists(
             self.rows, shelf, KeptLists(api_settings.kept_lists, api_settings.kept_s), self._user_scenes()
@@ -114,7 +118,8 @@ class Api:
             lifespan=[self._beside],
             logging_config=None,
         )
-        return Gate(litestar, self.metrics, self.api_settings.slow_ms / 1000)
+        direct = Direct(cast("ASGIApp", litestar), answers, self.access)
+        return Gate(direct, self.metrics, self.api_settings.slow_ms / 1000)
 
     @asynccontextmanager
     async def _beside(self, app: Litestar) -> AsyncIterator[None]:

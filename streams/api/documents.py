@@ -39,45 +39,32 @@ class Served(msgspec.Struct, frozen=True):
     reason: str
 
 
-class ListPage(msgspec.Struct, frozen=True):
-    """One page of a user's list.
+class SharedListPage(msgspec.Struct, frozen=True):
+    """One page of a list that belongs to no user.
 
     ``total`` counts the items after filters; ``next`` is the next page of the same list, whatever becomes current
     meanwhile. ``stale``: written longer ago than the shop allows.
     """
 
+    scene: str
+    list_id: str
+    items: list[ListedItem]
+    total: int
+    next: str | None
+    caused_by: str | None
+    event_at_ms: int | None
+    written_at_ms: int | None
+    age_ms: int | None
+    stale: bool
+    model_version: str | None
+    experiment_arm: str | None
+    served: Served
+
+
+class ListPage(SharedListPage, frozen=True, kw_only=True):
+    """One page of a user's list."""
+
     user_id: str
-    scene: str
-    list_id: str
-    items: list[ListedItem]
-    total: int
-    next: str | None
-    caused_by: str | None
-    event_at_ms: int | None
-    written_at_ms: int | None
-    age_ms: int | None
-    stale: bool
-    model_version: str | None
-    experiment_arm: str | None
-    served: Served
-
-
-class SharedListPage(msgspec.Struct, frozen=True):
-    """One page of a list that belongs to no user."""
-
-    scene: str
-    list_id: str
-    items: list[ListedItem]
-    total: int
-    next: str | None
-    caused_by: str | None
-    event_at_ms: int | None
-    written_at_ms: int | None
-    age_ms: int | None
-    stale: bool
-    model_version: str | None
-    experiment_arm: str | None
-    served: Served
 
 
 class RelatedItems(msgspec.Struct, frozen=True):

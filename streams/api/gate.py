@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -56,9 +56,7 @@ class Gate:
 
     def _note(self, request: dict[str, Any], name: str, status: int, seconds: float, streamed: bool) -> None:
         route = request.get("path_template") or UNMATCHED
-        self._metrics.requests.labels(route, _method(request["method"]), str(status)).inc()
-        if not streamed:
-            self._metrics.seconds.labels(route).observe(seconds)
+        self._metrics.request_answered(route, _method(request["method"]), status, None if streamed else seconds)
         if status >= 500 or (seconds > self._slow_s and not streamed):
             # No path: it has the user's id.
             fields = {"request_id": name, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
@@ -72,7 +70,7 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
             given = value.decode("latin-1")
             if _REQUEST_ID.fullmatch(given):
                 return given
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _method(method: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -44,8 +43,8 @@ def routes(shelf: Shelf, features: Features) -> list[HTTPRouteHandler]:
             price=found.price,
             in_stock=found.in_stock,
             published_at_ms=found.published_at_ms,
-            list_price=getattr(found, "list_price", None),
-            promotion_id=getattr(found, "promotion_id", None),
+            list_price=found.list_price,
+            promotion_id=found.promotion_id,
             features=values,
         )
         return _json(document)
@@ -60,15 +59,19 @@ def routes(shelf: Shelf, features: Features) -> list[HTTPRouteHandler]:
         offset: Offset = 0,
     ) -> Response[FoundItems]:
         """Search the catalogue by title; without words, all of it, newest first."""
-        found = await asyncio.to_thread(shelf.titles.find, words, category, brand, limit, offset, _now_ms())
-        items = [FoundItem(item_id, card(item)) for item_id in found.item_ids if (item := shelf.item(item_id))]
-        following = next_url(path_of(request), request.scope["query_string"].decode(), limit, offset, found.total)
+        now_ms = shelf.now_ms()
+        found = await asyncio.to_thread(shelf.titles.find, words, category, brand, limit, offset, now_ms)
+        items = [FoundItem(item_id, card(item, now_ms)) for item_id in found.item_ids if (item := shelf.item(item_id))]
+        following = None
+        if offset + limit < found.total:
+            query = request.scope["query_string"].decode()
+            following = next_url(path_of(request), query, {"limit": limit, "offset": offset + limit})
         return _json(FoundItems(words, items, found.total, following))
 
     @get("/v1/categories", opt=needs("read"), tags=["items"])
     async def categories() -> Response[Categories]:
         """Give the names of the categories, with the number of their items."""
-        counts = await asyncio.to_thread(shelf.titles.categories, _now_ms())
+        counts = await asyncio.to_thread(shelf.titles.categories, shelf.now_ms())
         return _json(Categories([Category(name, count) for name, count in counts.items()]))
 
     return [item, find_items, categories]
@@ -76,7 +79,3 @@ def routes(shelf: Shelf, features: Features) -> list[HTTPRouteHandler]:
 
 def _json(document: msgspec.Struct) -> Response[Any]:
     return Response(msgspec.json.encode(document), media_type="application/json", headers=CACHING)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -35,7 +35,31 @@ class ApiMetrics:
         self.store_failures = Counter(
             "lastclick_api_store_failures", "Reads of Cassandra that had no answer in time", registry=registry
         )
+        self._requests: dict[tuple[str, str, int], Counter] = {}
+        self._seconds: dict[str, Histogram] = {}
+        self._served: dict[tuple[str, str], Counter] = {}
         self.items = Gauge("lastclick_api_catalogue_items", "Items on the shelf", registry=registry)
+
+    def list_served(self, scene: str, source: str) -> None:
+        """Count a list."""
+        counter = self._served.get((scene, source))
+        if counter is None:
+            counter = self._served[scene, source] = self.served.labels(scene, source)
+        counter.inc()
+
+    def request_answered(self, route: str, method: str, status: int, seconds: float | None) -> None:
+        """Count a request and its time; None for a stream, which is not timed."""
+        key = route, method, status
+        counter = self._requests.get(key)
+        if counter is None:
+            # Looking a label up costs as much as counting: the few that there are stay at hand.
+            counter = self._requests[key] = self.requests.labels(route, method, str(status))
+        counter.inc()
+        if seconds is not None:
+            histogram = self._seconds.get(route)
+            if histogram is None:
+                histogram = self._seconds[route] = self.seconds.labels(route)
+            histogram.observe(seconds)
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""

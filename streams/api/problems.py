@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from feature_repo.event_errors import NOT_TEXT, quote
 from feature_repo.events import MAX_ID_BYTES
+from streams.api.exchange import Answer, respond
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +84,18 @@ def checked_id(field: str, text: str) -> str:
 
 def path_of(request: AnyRequest) -> str:
     """The request's path as it was sent, percent signs and all."""
-    raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    return sent_path(cast("dict[str, Any]", request.scope))
+
+
+def sent_path(scope: Mapping[str, Any]) -> str:
+    """The path of an ASGI request as it was sent."""
+    raw: bytes = scope.get("raw_path") or str(scope["path"]).encode()
     return raw.decode("ascii", "replace")
 
 
 def answer_problem(request: AnyRequest, problem: Problem) -> Response[bytes]:
     """Problem document of a problem of our own."""
-    return _answer(request, problem.status, problem.detail, problem.errors, problem.headers)
+    return respond(problem_answer(cast("dict[str, Any]", request.scope), problem))
 
 
 def answer_refusal(request: AnyRequest, error: HTTPException) -> Response[bytes]:
@@ -103,30 +109,36 @@ def answer_refusal(request: AnyRequest, error: HTTPException) -> Response[bytes]
             expected = str(each.get("message", "")).removeprefix("Expected ")
             errors.append(FieldError(field, quote(", ".join(seen)), expected))
     detail = invalid(*errors).detail if errors else error.detail or HTTPStatus(error.status_code).phrase
-    return _answer(request, error.status_code, detail, errors, dict(error.headers or {}))
+    scope = cast("dict[str, Any]", request.scope)
+    return respond(_answer(scope, error.status_code, detail, errors, dict(error.headers or {})))
 
 
 def answer_defect(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Problem document of a defect: its traceback is logged under the request's id, and nowhere else."""
-    log.error("request %s failed", request_id(request), exc_info=error)
-    return _answer(request, 500, "a defect of the server; its log has more under this request_id", (), {})
+    """Problem document of a defect."""
+    return respond(defect_answer(cast("dict[str, Any]", request.scope), error))
 
 
-def request_id(request: AnyRequest) -> str:
-    """Id of the request, as the answer's header X-Request-Id has it."""
-    return str(cast("dict[str, Any]", request.scope).get(REQUEST_ID, ""))
+def problem_answer(scope: Mapping[str, Any], problem: Problem) -> Answer:
+    """Answer to the request of an ASGI scope that tells of a problem of our own."""
+    return _answer(scope, problem.status, problem.detail, problem.errors, problem.headers)
+
+
+def defect_answer(scope: Mapping[str, Any], error: Exception) -> Answer:
+    """Answer that tells of a defect: its traceback is logged under the request's id, and nowhere else."""
+    log.error("request %s failed", scope.get(REQUEST_ID, ""), exc_info=error)
+    return _answer(scope, 500, "a defect of the server; its log has more under this request_id", (), {})
 
 
 def _answer(
-    request: AnyRequest, status: int, detail: str, errors: Sequence[FieldError], headers: dict[str, str]
-) -> Response[bytes]:
+    scope: Mapping[str, Any], status: int, detail: str, errors: Sequence[FieldError], headers: dict[str, str]
+) -> Answer:
     document = ProblemDocument(
         type="about:blank",
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        instance=path_of(request),
-        request_id=request_id(request),
+        instance=sent_path(scope),
+        request_id=str(scope.get(REQUEST_ID, "")),
         errors=tuple(errors),
     )
-    return Response(msgspec.json.encode(document), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return Answer(status, msgspec.json.encode(document), headers, MEDIA_TYPE)

@@ -87,6 +87,8 @@ def serve(settings: Settings, api_settings: ApiSettings, host: str, port: int, s
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # It would look at each request for a proxy's headers, which nothing here reads.
+                proxy_headers=False,
                 timeout_graceful_shutdown=STOP_LIMIT_S,
                 timeout_keep_alive=KEEP_ALIVE_S,
             )

@@ -26,6 +26,8 @@ from scorer.item_table import ItemTable
 from scorer.recommender import Recommender
 from scorer.sessions import DeviceError
 from scorer.text_encoder import TextEncoder
+from streams.api.hidden import Hidden
+from streams.api.paging import View
 from streams.api.search import TitleIndex
 from streams.catalogue import Catalogue, ItemVectors
 from streams.compacted import CompactedTopic
@@ -68,11 +70,14 @@ class Shelf:
     newest : tuple of str
         Newest items in stock, for when there is nothing else to show.
     revision : int
-        Grows when items have changed.
+        Grows when pages may look different: items, offers or rules have changed.
     releases : dict
         What is released, by the model's name.
     effects : RuleEffects
         What the shop's rules do to lists.
+    shop_ms : callable
+        Gives the time in a shop that is replayed, ms since the epoch, which says what is published and on offer; None
+        where it is our own.
     """
 
     def __init__(self, settings: Settings, kept: Kept) -> None:
@@ -85,6 +90,8 @@ class Shelf:
         self.releases: dict[str, Release] = {}
         self._rules = Rules()
         self.effects = RuleEffects(self._rules)
+        self.shop_ms: Callable[[], int | None] = lambda: None
+        self._hidden = Hidden(self.effects)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shelf")
         self._current = asyncio.Event()
         self._released = asyncio.Event()
@@ -151,6 +158,14 @@ class Shelf:
         """The item as it was published; None for an unknown or removed one."""
         return self.catalogue.item(item_id)
 
+    def view(self, scene: str) -> View:
+        """What pages of a scene may show at this moment."""
+        return View(self.item, self._hidden.of(scene), self.current, self.now_ms())
+
+    def now_ms(self) -> int:
+        """Time in the shop, ms since the epoch."""
+        return self.shop_ms() or _clock_ms()
+
     def attributes(self, item_id: str) -> ItemAttributes | None:
         """What features ask of an item."""
         return self.catalogue.attributes(item_id)
@@ -163,13 +178,13 @@ class Shelf:
         """Put to use the items that have arrived since the last call; in the shelf's thread."""
         self.catalogue.refresh()
         changed = self.catalogue.changed()
-        if not changed:
-            return
-        items = {item_id: self.catalogue.item(item_id) for item_id in changed}
-        self.titles.put(item for item in items.values() if item is not None)
-        self.titles.remove(item_id for item_id, item in items.items() if item is None)
-        self.newest = self.titles.newest(NEWEST, time.time_ns() // 1_000_000)
-        self.revision += 1
+        if changed:
+            items = {item_id: self.item(item_id) for item_id in changed}
+            self.titles.put(item for item in items.values() if item is not None)
+            self.titles.remove(item_id for item_id, item in items.items() if item is None)
+            self.newest = self.titles.newest(NEWEST, _clock_ms())
+        if self._hidden.renew(self.catalogue, self.now_ms(), _clock_ms()) or changed:
+            self.revision += 1
 
     def close(self) -> None:
         """Let go of the thread and the index."""
@@ -221,3 +236,7 @@ class Shelf:
         former = self.catalogue.serve(made)
         self.recommender = made.recommender
         self.catalogue.forget(former)
+
+
+def _clock_ms() -> int:
+    return time.time_ns() // 1_000_000

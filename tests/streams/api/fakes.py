@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
 from feature_repo.events import Item
 from feature_repo.features import ItemAttributes
 from feature_repo.state import UserState
+from streams.api.hidden import Hidden
+from streams.api.paging import View
 from streams.api.rows import StoreAway, StoredList, StoredState
 from streams.api.search import TitleIndex
 from streams.api.shelf import Shelf
@@ -79,9 +82,23 @@ class FakeShelf:
         self.releases: dict[str, Any] = {}
         self.rules = Rules()
         self.effects = RuleEffects(self.rules)
+        self.shop_ms: Callable[[], int | None] = lambda: None
+        self.renew()
 
     def item(self, item_id: str) -> Item | None:
         return self.catalogue.item(item_id)
+
+    def view(self, scene: str) -> View:
+        return View(self.item, self._hidden.of(scene), self.current, self.now_ms())
+
+    def now_ms(self) -> int:
+        return self.shop_ms() or time.time_ns() // 1_000_000
+
+    def renew(self) -> None:
+        """Look at rules and time again, as the shelf does a few times a second."""
+        self._hidden = Hidden(self.effects)
+        self._hidden.renew(self.catalogue, self.now_ms(), time.time_ns() // 1_000_000)
+        self.revision += 1
 
     def attributes(self, item_id: str) -> ItemAttributes | None:
         return self.catalogue.attributes(item_id)
@@ -94,7 +111,13 @@ class FakeShelf:
         changed = stocked(*self.catalogue.items(), *items, recommender=self.recommender)
         self.catalogue = changed
         self.titles.put(items)
-        self.revision += 1
+        self.renew()
+
+    def remove(self, item_id: str) -> None:
+        """Take an item out of the catalogue."""
+        self.catalogue = stocked(*(each for each in self.catalogue.items() if each.item_id != item_id))
+        self.titles.remove([item_id])
+        self.renew()
 
 
 def as_shelf(shelf: FakeShelf) -> Shelf:

@@ -83,7 +83,7 @@ def test_list_is_answered_by_the_contract(api: Client) -> None:
         "price": 10.0,
         "in_stock": True,
     }
-    assert page["next"] == "/v1/users/ann/lists/home?hydrate=true&limit=2&offset=2&list_id=list-1"
+    assert page["next"] == "/v1/users/ann/lists/home?hydrate=true&limit=2&offset=2&list_id=list-1&position=2"
     assert (page["user_id"], page["scene"], page["list_id"], page["total"]) == ("ann", "home", "list-1", 3)
     assert (page["caused_by"], page["model_version"], page["stale"]) == ("event-1", "recommender-1", False)
     assert page["served"]["source"] == "user"
