@@ -181,8 +181,12 @@ class Catalogue:
         return changed
 
     def foreign(self) -> dict[str, Item]:
-        """Items whose vectors another text encoder made: not served until they are encoded again."""
+        """Items whose vectors another text encoder made: ranked by their former vectors, if at all, until encoded again."""
         return dict(self._foreign)
+
+    def foreign_item(self, item_id: str) -> Item | None:
+        """An item of `foreign`."""
+        return self._foreign.get(item_id)
 
     def attributes(self, item_id: str) -> ItemAttributes | None:
         """Category, brand, price and title of an item; None for an unknown one."""
@@ -225,6 +229,9 @@ class Catalogue:
                 self._remove(item_id)
             elif record.encoder != self._encoder:
                 self._foreign[item_id] = record.item
+                if item_id in self._items:
+                    # Its text may have changed, which the vector that is here does not know; price and stock count now.
+                    self._put(record.item)
             else:
                 arrived[item_id] = record
         if arrived:

@@ -236,12 +236,15 @@ def _ranked(
 
 
 def _best(scores: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], wanted: int) -> list[int]:
-    """At least ``wanted`` of the rows, best first; ties by row, so that one state always gives one list."""
+    """The ``wanted`` best of the rows, best first; ties by row, so that one state always gives one list.
+
+    No more of them, however many tie: making a list diverse takes the square of their number.
+    """
     if len(rows) > wanted:
         least = np.partition(scores[rows], len(rows) - wanted)[len(rows) - wanted]
         rows = rows[scores[rows] >= least]
     ordered: list[int] = rows[np.lexsort((rows, -scores[rows]))].tolist()
-    return ordered
+    return ordered[:wanted]
 
 
 def _sources(state: UserState, catalogue: Catalogue) -> list[tuple[int, str, str]]:

@@ -14,7 +14,7 @@ from litestar.handlers import BaseRouteHandler
 from streams.api.addresses import is_loopback
 from streams.api.keys import Key, Keys, Scope
 from streams.api.limits import TokenBuckets
-from streams.api.problems import Problem
+from streams.api.problems import Problem, away
 
 BEARER = "Bearer "
 
@@ -35,6 +35,11 @@ class Access:
         """Whether everybody may do everything."""
         return self._keys is None
 
+    @property
+    def keys_readable(self) -> bool:
+        """Whether the keys are known, where some are set up."""
+        return self._keys is None or self._keys.readable
+
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Raise a `Problem` unless the request may pass: the framework's guard before each route."""
         scope: Scope | None = handler.opt.get("scope")
@@ -54,6 +59,15 @@ class Access:
             if wait_s:
                 raise Problem(429, f"too many requests with the key {key.name!r}", retry_after_s=math.ceil(wait_s))
 
+    def still_admits(self, headers: Mapping[str, str], scope: Scope) -> bool:
+        """Whether the key of a request that was let in is still good for `scope`; takes nothing from its rate."""
+        if self._keys is None:
+            return True
+        try:
+            return self._present(self._keys, headers).allows(scope)
+        except Problem:
+            return False
+
     def _refuse_strangers(self, headers: Mapping[str, str]) -> None:
         """Without keys, keep the pages of other sites out that a browser on this machine has open.
 
@@ -70,6 +84,8 @@ class Access:
     def _present(self, keys: Keys, headers: Mapping[str, str]) -> Key:
         header = headers.get("authorization", "")
         found = keys.find(header[len(BEARER) :]) if header.startswith(BEARER) else None
+        if found is None and not keys.readable:
+            raise away("API keys: their file cannot be read, so nobody can be let in")
         if found is None:
             seen = "an unknown key" if header.startswith(BEARER) else "none"
             problem = Problem(401, f"API key: saw {seen}, expected the header Authorization: Bearer KEY")

@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp
 
 from feature_repo.online import open_feature_store
@@ -89,6 +90,7 @@ class Api:
             "Cassandra": lambda: self.rows.available,
             "the catalogue": lambda: self.shelf.current,
             "notices of lists": lambda: self.notices.current,
+            **({} if self.access.open else {"the file of API keys": lambda: self.access.keys_readable}),
         }
         origins = self.api_settings.allowed_origins
         litestar = Litestar(
@@ -97,9 +99,11 @@ class Api:
                 *items.routes(self.shelf, self.features),
                 *users.routes(known, self.features, self.shelf),
                 *explanations.routes(explanations.Explanations(self.rows, known, self.shelf, self.settings)),
-                *changes.routes(self.notices, self.metrics),
+                *changes.routes(self.notices, self.metrics, self.access),
                 *events.routes(self.collector, self.metrics, self._posting_ms),
-                *operations.routes(operations.Watch(self.gauges), DeadLetters(self.settings.kafka), self.collector),
+                *operations.routes(
+                    operations.Watch(self.gauges), DeadLetters(self.settings.kafka), self.collector, self.access
+                ),
                 *health.routes(checks, release, self.access, self.lists.user_scenes, self._models, self.metrics),
                 *openapi.routes(self.lists.user_scenes),
                 *site.routes(),
@@ -112,7 +116,12 @@ class Api:
             },
             cors_config=_cors(origins) if origins else None,
             openapi_config=OpenAPIConfig(
-                "Lastclick", release, description=openapi.DESCRIPTION, use_handler_docstrings=True
+                "Lastclick",
+                release,
+                description=openapi.DESCRIPTION,
+                use_handler_docstrings=True,
+                # The framework's own pages would load scripts of other sites.
+                render_plugins=[JsonRenderPlugin()],
             ),
             request_max_body_size=self.api_settings.body_max_bytes,
             lifespan=[self._beside],

@@ -60,7 +60,18 @@ class ApiError(Exception):
 
 
 class ApiAway(Exception):
-    """The API did not answer, after all tries: says where, and why."""
+    """The API, or a server that it needs, did not answer, after all tries: says where, and why.
+
+    Attributes
+    ----------
+    events : tuple of (str, dict)
+        Topics and values of the events that were to be sent, with the ids that they were given. They may have arrived:
+        ``send_all`` of just these sends them again under the same ids, and each counts once.
+    """
+
+    def __init__(self, detail: str, events: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
+        super().__init__(detail)
+        self.events = tuple(events)
 
 
 class Client:
@@ -199,7 +210,7 @@ class Client:
         ApiError
             With status 400 and the fields at fault, when it breaks the contract.
         ApiAway
-            When the API, or Kafka behind it, is away: it may have arrived, so send it again with the same event_id.
+            When the API, or Kafka behind it, is away: it may have arrived, so send again what its `events` hold.
         """
         return self.send_all([(topic, event)])
 
@@ -208,12 +219,15 @@ class Client:
         now_ms = time.time_ns() // 1_000_000
         # The id is given here and not by the server, so that a second try is the same event.
         made = [
-            {"topic": topic, "event": {"event_id": uuid.uuid4().hex, "occurred_at_ms": now_ms, **event}}
-            for topic, event in events
+            (topic, {"event_id": uuid.uuid4().hex, "occurred_at_ms": now_ms, **event}) for topic, event in events
         ]
-        body = msgspec.json.encode({"events": made})
+        body = msgspec.json.encode({"events": [{"topic": topic, "event": event} for topic, event in made]})
         headers = {"Content-Type": "application/json"}
-        return self._send("POST", "/v1/events:batch", AcceptedEvents, content=body, headers=headers)
+        try:
+            return self._send("POST", "/v1/events:batch", AcceptedEvents, content=body, headers=headers)
+        except ApiAway as away:
+            away.events = tuple(made)
+            raise
 
     def changes(self, user_id: str) -> Iterator[ListNotice]:
         """Give a notice for each new list of a user, until the generator is closed; a lost connection is made again.
@@ -227,12 +241,16 @@ class Client:
                 with httpx_sse.connect_sse(self._http, "GET", path, timeout=timeout) as stream:
                     if stream.response.status_code != 200:
                         stream.response.read()
-                        raise ApiError(_problem(stream.response))
-                    failures = 0
-                    for event in stream.iter_sse():
-                        if event.event == "list":
-                            yield msgspec.json.decode(event.data, type=ListNotice)
-                ended: Exception = EOFError("the stream of changes ended")
+                        problem = ApiError(_problem(stream.response))
+                        if stream.response.status_code != 503:
+                            raise problem
+                        ended: Exception = problem
+                    else:
+                        failures = 0
+                        for event in stream.iter_sse():
+                            if event.event == "list":
+                                yield msgspec.json.decode(event.data, type=ListNotice)
+                        ended = EOFError("the stream of changes ended")
             except httpx.TransportError as error:
                 ended = error
             failures += 1
@@ -256,7 +274,7 @@ class Client:
                 return msgspec.json.decode(response.content, type=document)
             problem = ApiError(_problem(response))
             failures += 1
-            if response.status_code != 503 or failures >= self._tries:
+            if response.status_code != 503:
                 raise problem
             self._give_up_or_wait(failures, problem)
 

@@ -7,6 +7,7 @@ become a dead letter.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -21,8 +22,13 @@ from feature_repo.events import DecodeError, decode_event
 from streams.api.problems import FieldError
 from streams.topics import MAX_INPUT_BYTES
 
+log = logging.getLogger(__name__)
+
 PAUSE_S = 1.0
 """Seconds for which nobody asks a broker that did not acknowledge."""
+
+LOOK_S = 2.0
+"""Seconds between two looks whether the broker answers: nobody else may ask it for hours."""
 
 REQUEST_TIMEOUT_MS = 10_000
 """How long the client itself tries to deliver what it was given."""
@@ -123,15 +129,17 @@ class Collector:
         self._producer: AIOKafkaProducer | None = None
         self._asked_again_at = 0.0
         self._broken = asyncio.Event()
+        self._answers = False
 
     @property
     def available(self) -> bool:
         """Whether the broker is there, as far as is known."""
-        return self._producer is not None and time.monotonic() >= self._asked_again_at
+        return self._producer is not None and self._answers and time.monotonic() >= self._asked_again_at
 
     async def run(self) -> None:
         """Hold a producer until it breaks for good, after which this may be called again."""
         self._broken.clear()
+        broken = asyncio.ensure_future(self._broken.wait())
         producer = AIOKafkaProducer(
             bootstrap_servers=self._kafka,
             client_id="lastclick-api",
@@ -144,11 +152,26 @@ class Collector:
         try:
             await producer.start()
             self._producer = producer
-            await self._broken.wait()
+            while not broken.done():
+                await self._look(producer)
+                await asyncio.wait([broken], timeout=LOOK_S)
         finally:
-            self._producer = None
+            broken.cancel()
+            self._producer, self._answers = None, False
             await producer.stop()
         raise aiokafka.errors.KafkaError("the producer failed for good; a new one is made")
+
+    async def _look(self, producer: AIOKafkaProducer) -> None:
+        """Ask whether the broker is there."""
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                await producer.client.fetch_all_metadata()
+        except (TimeoutError, aiokafka.errors.KafkaError) as error:
+            if self._answers:
+                log.warning("Kafka does not answer (%s); events are refused until it does", type(error).__name__)
+            self._answers = False
+        else:
+            self._answers = True
 
     async def append(self, records: Sequence[tuple[str, bytes | None, bytes | None]]) -> list[tuple[int, int]]:
         """Append records of topic, key and value, in their order.

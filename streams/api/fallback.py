@@ -13,14 +13,16 @@ from typing import NamedTuple
 from feature_repo.taste import tastes
 from streams.api.documents import Served, Source
 from streams.api.kept import KeptLists, Owner
+from streams.api.promotions import PROMOTION_SCENE, Promotions
 from streams.api.rows import Rows, StoreAway, StoredList
 from streams.api.shelf import Shelf
-from streams.item_lists import POPULAR_SCENE
+from streams.item_lists import POPULAR_SCENE, SHOP_SCENES
 from streams.lists import NEW_REASON, SCENE
 from streams.store import RecommendedItem
 
-ITEM_SCENES = ("popular", "trending", "new")
-"""Scenes of lists that belong to no user, written by the workers for all items ("") and for each category."""
+ITEM_SCENES = (*SHOP_SCENES, PROMOTION_SCENE)
+"""Scenes of lists that belong to no user, of all items ("") and of each category: `SHOP_SCENES` as workers write them,
+and what is on offer, made when it is read."""
 
 RELATED_KINDS = ("similar", "bought_with")
 """Scenes of lists that belong to an item."""
@@ -76,6 +78,7 @@ class Lists:
         self, rows: Rows, shelf: Shelf, kept: KeptLists, user_scenes: Mapping[str, UserScene] | None = None
     ) -> None:
         self._rows, self._shelf, self._kept = rows, shelf, kept
+        self._promotions = Promotions(shelf)
         self._user_scenes: dict[str, UserScene] = {SCENE: self._stored_home, **(user_scenes or {})}
 
     @property
@@ -105,6 +108,11 @@ class Lists:
     async def of_items(self, scene: str, key: str) -> ServedList:
         """A list that belongs to no user, or what stands in for it: popular in all, then the newest."""
         owner = scene, key
+        if scene == PROMOTION_SCENE:
+            offers = await self._promotions.of(key)
+            self._kept.put(owner, offers)
+            # Something else in place of no offers would be no answer.
+            return ServedList(offers, Served("items", "what is on offer now" if offers.items else "nothing is on offer"))
         try:
             stored = _filled(await self._rows.item_list(scene, key))
         except StoreAway as away:

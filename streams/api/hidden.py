@@ -51,7 +51,7 @@ class Hidden:
         bool
             Whether pages may look different now: other items hidden, or other offers.
         """
-        blocks = {
+        blocks: dict[str, tuple[Rule, ...]] = {
             scene: tuple(rule for rule in self._effects.holding(scene, clock_ms) if rule.kind == "block")
             for scene in SCENES
         }
@@ -67,7 +67,7 @@ class Hidden:
         self._edition, self._blocks = catalogue.edition, blocks
         self._unpublished, self._on_offer = unpublished, on_offer
         to_come = _item_ids(unpublished, catalogue)
-        by_scene = {}
+        by_scene: dict[str, frozenset[str]] = {}
         for scene in SCENES:
             effects = self._effects.of(scene, catalogue, clock_ms) if blocks[scene] else None
             blocked = () if effects is None else _item_ids(np.flatnonzero(effects.blocked), catalogue)

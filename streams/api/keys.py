@@ -24,6 +24,10 @@ class KeyFileError(ValueError):
     """The file of keys cannot be used: says which line, what was seen and what was expected."""
 
 
+class KeyFileGone(KeyFileError):
+    """The file of keys is not there, or may not be read."""
+
+
 @dataclass(frozen=True)
 class Key:
     """A key that may be used; ``admin`` includes the other scopes."""
@@ -60,17 +64,34 @@ class Keys:
         self._stamp: tuple[int, int] | None = None
         self._looked_at = 0.0
         self._by_hash: dict[str, Key] = {}
+        self._gone = False
         self._read_changed()
 
     def find(self, key: str) -> Key | None:
         """The key that was presented, if it is one."""
-        if time.monotonic() - self._looked_at > LOOK_S:
-            try:
-                self._read_changed()
-            except KeyFileError as error:
-                # Half-written, as a rule: the keys of before stay until it can be read again.
-                log.error("%s; the former keys stay", error)
+        self._look()
         return self._by_hash.get(_hashed(key))
+
+    @property
+    def readable(self) -> bool:
+        """Whether the file is there; while it is not, no key opens anything."""
+        self._look()
+        return not self._gone
+
+    def _look(self) -> None:
+        """Read the file again now and then, if it has changed."""
+        if time.monotonic() - self._looked_at <= LOOK_S:
+            return
+        try:
+            self._read_changed()
+        except KeyFileGone as error:
+            # Whoever took it away may have meant its keys: nobody is let in until it is back.
+            if not self._gone:
+                log.error("%s; no key opens anything until it is back", error)
+            self._by_hash, self._stamp, self._gone = {}, None, True
+        except KeyFileError as error:
+            # Half-written, as a rule: the keys of before stay until it can be read again.
+            log.error("%s; the former keys stay", error)
 
     def _read_changed(self) -> None:
         self._looked_at = time.monotonic()
@@ -80,8 +101,9 @@ class Keys:
             if stamp != self._stamp:
                 self._by_hash = read_keys(self._path)
                 self._stamp = stamp
+            self._gone = False
         except OSError as error:
-            raise KeyFileError(
+            raise KeyFileGone(
                 f"API keys: cannot read {self._path}: {error}; LASTCLICK_API_KEYS must name a file of lines that "
                 "`lastclick api-key new` prints"
             ) from error

@@ -101,8 +101,13 @@ class ListAnswers:
         page = cut(stored, filters_of(query), query, self._shelf.view(scene))
         following = None
         if page.next_position is not None:
-            changed = {"limit": query.limit, "offset": query.offset + query.limit, "list_id": stored.list_id}
-            following = next_url(asked.path, asked.query, {**changed, "position": page.next_position})
+            changed = {
+                "limit": query.limit,
+                "offset": query.offset + query.limit,
+                "list_id": stored.list_id,
+                "position": page.next_position,
+            }
+            following = next_url(asked.path, asked.query, changed)
         values: dict[str, Any] = {
             "scene": scene,
             "list_id": stored.list_id,

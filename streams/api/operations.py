@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import aiokafka.errors
@@ -15,11 +15,11 @@ from litestar.params import JSONBody, Parameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Meta
 
-from streams.api.access import needs
+from streams.api.access import Access, needs
 from streams.api.collector import BrokerAway, Collector
 from streams.api.gauges import Gauges, Operations
 from streams.api.letters import DeadLetters, LettersUnread, Place, ReadableLetter, original
-from streams.api.problems import FieldError, Problem, away, invalid
+from streams.api.problems import AnyRequest, FieldError, Problem, away, invalid
 
 PERIOD_S = 1.0
 """Seconds between two looks, however many look on."""
@@ -81,7 +81,7 @@ class Watch:
             return self._seen
 
 
-def routes(watch: Watch, letters: DeadLetters, collector: Collector) -> list[HTTPRouteHandler]:
+def routes(watch: Watch, letters: DeadLetters, collector: Collector, access: Access) -> list[HTTPRouteHandler]:
     """Routes of the operator's page."""
 
     @get("/v1/operations", opt=needs("admin"), tags=["operations"])
@@ -89,9 +89,9 @@ def routes(watch: Watch, letters: DeadLetters, collector: Collector) -> list[HTT
         """Give records, lag and rates by topic, freshness, workers, models, releases and dead letters."""
         return _json(await watch.operations())
 
-    async def looks(first: Operations) -> AsyncIterator[ServerSentEventMessage]:
+    async def looks(first: Operations, headers: Mapping[str, str]) -> AsyncIterator[ServerSentEventMessage]:
         seen: Operations | None = first
-        while True:
+        while access.still_admits(headers, "admin"):
             if seen is not None:
                 yield ServerSentEventMessage(data=msgspec.json.encode(seen).decode(), event="operations")
             else:
@@ -103,9 +103,10 @@ def routes(watch: Watch, letters: DeadLetters, collector: Collector) -> list[HTT
                 seen = None  # told by the comment, and asked again
 
     @get("/v1/operations/changes", opt=needs("admin"), tags=["operations"], media_type="text/event-stream")
-    async def operations_changes() -> ServerSentEvent:
+    async def operations_changes(request: AnyRequest) -> ServerSentEvent:
         """Give the same once a second, as events ``operations``."""
-        return ServerSentEvent(looks(await watch.operations()))
+        headers = {"authorization": request.headers.get("authorization", "")}
+        return ServerSentEvent(looks(await watch.operations(), headers))
 
     @get("/v1/dead-letters", opt=needs("admin"), tags=["operations"])
     async def dead_letters(limit: LettersLimit = 50) -> Response[LetterPage]:

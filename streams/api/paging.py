@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl, urlencode
@@ -175,7 +175,7 @@ def card(item: Item, now_ms: int) -> ItemCard:
     return ItemCard(item.title, item.category, item.brand, price, item.in_stock, list_price, promotion_id)
 
 
-def next_url(path: str, query: str, changed: dict[str, str | int]) -> str:
+def next_url(path: str, query: str, changed: Mapping[str, str | int]) -> str:
     """Path and query of the next page: those of this one, with these options changed."""
     kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in changed]
     return f"{path}?{urlencode([*kept, *changed.items()])}"

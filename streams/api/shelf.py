@@ -155,8 +155,11 @@ class Shelf:
                 await reader.stop()
 
     def item(self, item_id: str) -> Item | None:
-        """The item as it was published; None for an unknown or removed one."""
-        return self.catalogue.item(item_id)
+        """The item as it was published; None for an unknown or removed one.
+
+        One that only another text encoder has seen is shown too: it merely cannot be ranked here.
+        """
+        return self.catalogue.item(item_id) or self.catalogue.foreign_item(item_id)
 
     def view(self, scene: str) -> View:
         """What pages of a scene may show at this moment."""

@@ -127,6 +127,27 @@ def test_item_with_another_encoders_vector_waits_to_be_encoded_again(catalogue: 
     assert catalogue.attributes("tent") is not None
 
 
+def test_known_item_keeps_its_vector_and_takes_the_price_and_stock_of_another_encoders_record(
+    catalogue: Catalogue,
+) -> None:
+    put(catalogue, "tent")
+    catalogue.refresh()
+    vector = catalogue.table.vectors[catalogue.table.row("tent")].copy()
+
+    changed = encode_record(item("tent", price=3.0, in_stock=False), np.ones(3, np.float32), "another")
+    catalogue.apply(consumed(b"tent", changed))
+    catalogue.refresh()
+
+    row = catalogue.table.row("tent")
+    assert (catalogue.prices.price[row], bool(catalogue.in_stock[row])) == (3.0, False)
+    found = catalogue.item("tent")
+    assert found is not None
+    assert (found.price, found.in_stock) == (3.0, False)
+    assert np.array_equal(catalogue.table.vectors[row], vector)
+    assert catalogue.foreign().keys() == {"tent"}
+    assert catalogue.changed() == {"tent"}
+
+
 def test_item_with_another_encoders_vector_can_be_removed(catalogue: Catalogue) -> None:
     put(catalogue, "tent", encoder="another")
     catalogue.refresh()

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from feature_repo.events import Cart, Click, Event, Review
 from feature_repo.state import UserState, update
+from streams import lists as lists_module
 from streams.catalogue import Catalogue
 from streams.lists import ListRules, build_lists, falls_back, list_id
 from streams.store import RecommendedItem
@@ -275,6 +277,22 @@ def test_diversity_lets_something_else_stand_before_more_of_the_same() -> None:
 
     assert ids(one_list(state_of(click("tent")), catalogue, ListRules(3, 1.0))) == ["tent", "tarp", "cup"]
     assert ids(one_list(state_of(click("tent")), catalogue, ListRules(3, 1.0, 0.6))) == ["tent", "cup", "tarp"]
+
+
+def test_diversity_looks_at_no_more_items_however_many_tie(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def order(scores: npt.NDArray[np.float32], vectors: Any, diversity: float) -> list[int]:
+        asked.append(len(scores))
+        return list(range(len(scores)))
+
+    monkeypatch.setattr(lists_module, "marginal_order", order)
+    catalogue = stocked(*(item(f"i{n:03}") for n in range(300)), vectors=[[1.0, 0.0, 0.0]] * 300)
+
+    chosen = one_list(state_of(click("i000")), catalogue, ListRules(10, 1.0, 0.5))
+
+    assert asked == [10 * lists_module.SPARE]
+    assert ids(chosen) == [f"i{n:03}" for n in range(10)]
 
 
 def test_diversity_keeps_to_the_share_of_a_category() -> None:

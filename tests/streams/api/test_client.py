@@ -112,6 +112,32 @@ def test_an_event_that_is_tried_again_keeps_its_id(scripted: Callable[..., tuple
     assert first["event"]["occurred_at_ms"] > 0
 
 
+def test_events_that_were_not_taken_can_be_sent_again_under_their_ids(
+    scripted: Callable[..., tuple[Client, Script]],
+) -> None:
+    client, script = scripted(breaks, breaks, breaks, says(202, ACCEPTED))
+
+    with pytest.raises(ApiAway) as away:
+        client.send("clicks", user_id="anna", item_id="i1")
+    client.send_all(away.value.events)
+
+    assert script.asked[0].content == script.asked[3].content
+
+
+def test_a_server_behind_the_api_that_stays_away_is_away_too(scripted: Callable[..., tuple[Client, Script]]) -> None:
+    unavailable = says(503, {**PROBLEM, "status": 503, "detail": "Kafka did not acknowledge"})
+    client, script = scripted(*[unavailable] * 3)
+
+    with pytest.raises(ApiAway, match="3 tries: 503 .*Kafka did not acknowledge"):
+        client.send("clicks", user_id="anna", item_id="i1")
+    assert len(script.asked) == 3
+
+    client, script = scripted(*[unavailable] * 3)
+    with pytest.raises(ApiAway, match="Kafka did not acknowledge"):
+        next(client.changes("anna"))
+    assert len(script.asked) == 3
+
+
 def test_an_api_that_stays_away_is_said_with_its_address(scripted: Callable[..., tuple[Client, Script]]) -> None:
     client, script = scripted(breaks, breaks, breaks)
 

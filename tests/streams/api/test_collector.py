@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import msgspec
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from feature_repo.events import DecodeError, decode_event
-from streams.api.collector import Posted, ReadyEvent, field_error, make_ready
+from streams.api import collector as collector_module
+from streams.api.collector import Collector, Posted, ReadyEvent, field_error, make_ready
 
 NOW_MS = 1_700_000_000_000
 
@@ -96,3 +99,40 @@ def test_field_at_fault_is_named_in_the_contracts_words(topic: str, event: dict[
     assert said.field == f"events[7].{field}"
     assert said.seen
     assert said.expected
+
+
+class Producer:
+    """A producer whose broker is there, or not."""
+
+    def __init__(self, **_: Any) -> None:
+        self.client = self
+        self.away = False
+
+    async def start(self) -> None:
+        """Connected."""
+
+    async def stop(self) -> None:
+        """Disconnected."""
+
+    async def fetch_all_metadata(self) -> None:
+        if self.away:
+            raise KafkaConnectionError("no broker answers")
+
+
+def test_broker_that_dies_or_comes_back_is_noticed_though_nobody_posts(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer = Producer()
+    monkeypatch.setattr(collector_module, "AIOKafkaProducer", lambda **_: producer)
+    monkeypatch.setattr(collector_module, "LOOK_S", 0.001)
+
+    async def watch() -> None:
+        collector = Collector("nowhere:1", deadline_s=5.0)
+        running = asyncio.ensure_future(collector.run())
+        for away in (False, True, False):
+            producer.away = away
+            while collector.available is away:
+                await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.wait([running])
+        assert not collector.available
+
+    asyncio.run(asyncio.wait_for(watch(), 60))

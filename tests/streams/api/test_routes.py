@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -18,9 +19,10 @@ from streams.api.keys import new_key
 from streams.api.paging import etag
 from streams.api.rows import CassandraRows
 from streams.api.settings import ApiSettings
+from streams.rules import Rule, encode_rule
 from streams.settings import Settings
 from tests.streams.api.fakes import FakeRows, FakeShelf, as_shelf, listed
-from tests.streams.fakes import NOW_MS, item
+from tests.streams.fakes import NOW_MS, consumed, item
 
 AWAY = "Cassandra did not answer within 50 ms"
 NOWHERE = "127.0.0.1:1"
@@ -104,6 +106,76 @@ def test_pages_are_cut_from_the_list_they_began_with() -> None:
     gone = api.get("/v1/users/ann/lists/home?list_id=list-0")
     assert (gone.status_code, "without list_id" in problem(gone)["detail"]) == (410, True)
     assert api.get("/v1/users/ben/lists/home?list_id=list-1").status_code == 410
+
+
+def test_page_after_another_misses_nothing_when_stock_changes_between_them() -> None:
+    api = Client()
+    first = api.get("/v1/users/ann/lists/home?limit=1").json()
+    api.shelf.put(item("a", "lamps", in_stock=False))
+
+    second = api.get(first["next"]).json()
+
+    assert [each["item_id"] for each in first["items"] + second["items"]] == ["a", "b"]
+    assert [each["item_id"] for each in api.get(second["next"]).json()["items"]] == ["c"]
+
+
+def test_stored_list_shows_nothing_that_was_removed_blocked_or_is_not_published_yet() -> None:
+    api, path = Client(), "/v1/users/ann/lists/home"
+    tag = api.get(path).headers["etag"]
+
+    def shown() -> list[str]:
+        return [each["item_id"] for each in api.get(path).json()["items"]]
+
+    api.shelf.remove("a")
+    assert shown() == ["b", "c"]
+    assert api.get(path, **{"If-None-Match": tag}).status_code == 200, "the page has changed though the list has not"
+    block = Rule(rule_id="r1", kind="block", category="chairs", scenes=("home",))
+    api.shelf.rules.apply(consumed(b"r1", encode_rule(block)))
+    api.shelf.renew()
+    assert shown() == ["b"]
+    assert api.get("/v1/users/nobody/lists/home").json()["total"] > 0
+    api.shelf.put(item("b", "lamps", published_at_ms=time.time_ns() // 1_000_000 + 3_600_000))
+    assert shown() == []
+    api.shelf.rules.apply(consumed(b"r1", None))
+    api.shelf.renew()
+    assert shown() == ["c"]
+
+
+def test_offers_of_all_and_of_a_category_are_listed_deepest_discount_first() -> None:
+    api = Client()
+    now_ms = time.time_ns() // 1_000_000
+    offer: dict[str, Any] = {"list_price": 10.0, "promotion_id": "spring"}
+    api.shelf.put(
+        item("a", "lamps", price=8.0, **offer),
+        item("b", "lamps", price=5.0, **offer),
+        item("c", "chairs", price=2.0, **offer),
+        item("later", "chairs", price=1.0, promotion_from_ms=now_ms + 3_600_000, **offer),
+        item("over", "chairs", price=1.0, promotion_until_ms=now_ms - 1, **offer),
+        item("sold", "chairs", price=1.0, in_stock=False, **offer),
+    )
+
+    page = api.get("/v1/lists/promotion?hydrate=true").json()
+    assert [(each["item_id"], each["reason"]) for each in page["items"]] == [
+        ("c", "80% off"),
+        ("b", "50% off"),
+        ("a", "20% off"),
+    ]
+    assert page["items"][0]["item"]["list_price"] == 10.0
+    assert page["served"]["source"] == "items"
+    lamps = api.get("/v1/lists/promotion?category=lamps&limit=1").json()
+    assert [each["item_id"] for each in lamps["items"]] == ["b"]
+    assert [each["item_id"] for each in api.get(lamps["next"]).json()["items"]] == ["a"]
+    assert api.get("/v1/lists/promotion?category=none").json()["items"] == []
+    api.shelf.put(item("c", "chairs", price=2.0))
+    assert [each["item_id"] for each in api.get("/v1/lists/promotion").json()["items"]] == ["b", "a"]
+
+
+@pytest.mark.parametrize("path", ["/schema", "/schema/swagger", "/schema/redoc", "/schema/elements", "/schema/rapidoc"])
+def test_no_page_loads_what_other_sites_have(api: Client, path: str) -> None:
+    answer = api.get(path)
+
+    assert answer.status_code == (200 if path == "/schema" else 404)
+    assert not {"<script", "<link", "src="} & set(re.findall(r"<script|<link|src=", answer.text))
 
 
 def test_unchanged_list_is_not_sent_again_but_a_changed_price_is() -> None:

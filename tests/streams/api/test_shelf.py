@@ -17,8 +17,9 @@ from streams.api import shelf as module
 from streams.api.shelf import Kept, Shelf
 from streams.catalogue import encode_record
 from streams.releases import Pointer, Release
+from streams.rules import Rule, encode_rule
 from streams.settings import Settings
-from tests.streams.fakes import ENCODER, FakeRecommender, FakeTextEncoder, consumed, item
+from tests.streams.fakes import ENCODER, NOW_MS, FakeRecommender, FakeTextEncoder, consumed, item
 
 FIRST = Pointer("v1", "recommender/v1", "0" * 64)
 
@@ -66,6 +67,47 @@ def test_items_count_from_the_next_refresh_on(shelf: Shelf) -> None:
     assert shelf.titles.find("red", None, None, 10, 0, 2_000_000_000_000).item_ids == ("a",)
     shelf.refresh()
     assert shelf.revision == 1, "nothing has changed since"
+
+
+def test_items_of_another_encoder_are_shown_though_they_cannot_be_ranked(shelf: Shelf) -> None:
+    arrive(shelf, item("a", price=5.0))
+    shelf.refresh()
+    for each in (item("a", price=4.0, in_stock=False), item("b", title="Foreign lamp")):
+        shelf.catalogue.apply(consumed(each.item_id.encode(), encode_record(each, np.ones(3, np.float32), "another")))
+    shelf.refresh()
+
+    known, new = shelf.item("a"), shelf.item("b")
+    assert known is not None
+    assert (known.price, known.in_stock) == (4.0, False)
+    assert new is not None
+    assert new.title == "Foreign lamp"
+    assert shelf.titles.find("foreign", None, None, 10, 0, NOW_MS).item_ids == ["b"]
+
+
+def test_passing_time_and_rules_change_what_may_be_shown(shelf: Shelf) -> None:
+    clock = [NOW_MS]
+    shelf.shop_ms = lambda: clock[0]
+    offer = item("c", price=1.0, list_price=2.0, promotion_from_ms=NOW_MS + 20)
+    arrive(shelf, item("a", "lamps"), item("b", published_at_ms=NOW_MS + 10), offer)
+    shelf.refresh()
+    assert shelf.view("home").hidden == {"b"}
+    revision = shelf.revision
+    shelf.refresh()
+    assert shelf.revision == revision, "nothing has changed"
+
+    clock[0] = NOW_MS + 10
+    shelf.refresh()
+    assert shelf.view("home").hidden == frozenset()
+    assert shelf.revision == revision + 1
+    clock[0] = NOW_MS + 20
+    shelf.refresh()
+    assert shelf.revision == revision + 2, "an offer has begun"
+
+    rule = Rule(rule_id="r", kind="block", category="lamps", scenes=("home", "cart"))
+    shelf._rules.apply(consumed(b"r", encode_rule(rule)))
+    shelf.refresh()
+    assert (shelf.view("home").hidden, shelf.view("popular").hidden) == ({"a"}, frozenset())
+    assert shelf.revision == revision + 3
 
 
 def test_changed_and_removed_items_are_so_in_search_too(shelf: Shelf) -> None:

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from streams.api.access import Access
 from streams.api.addresses import is_loopback
 from streams.api.kept import KeptLists
 from streams.api.keys import KeyFileError, Keys, new_key
 from streams.api.limits import TokenBuckets
-from streams.api.paging import Filters, cut, next_url
+from streams.api.offers import PriceNow, price_at
+from streams.api.paging import NO_FILTERS, Filters, PageQuery, View, card, cut, next_url
+from streams.api.problems import Problem
 from streams.api.settings import ApiSettings
 from streams.settings import SettingsError
 from tests.streams.api.fakes import listed
-from tests.streams.fakes import item
+from tests.streams.fakes import NOW_MS, item
 
 ANN = ("home", "ann")
 
@@ -119,6 +122,31 @@ def test_revoked_key_no_longer_opens(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert keys.find(key) is None
 
 
+def test_keys_of_a_file_that_has_vanished_open_nothing_until_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.api.keys.LOOK_S", -1.0)
+    key, line = new_key("shop", frozenset({"read"}))
+    path = tmp_path / "keys"
+    path.write_text(line)
+    access = Access(Keys(path), None)
+    headers = {"authorization": f"Bearer {key}"}
+    access.check(headers, "read")
+
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(Problem, match="file cannot be read") as refused:
+        access.check(headers, "read")
+    assert refused.value.status == 503
+    assert not access.keys_readable
+    assert not access.still_admits(headers, "read")
+
+    (tmp_path / "elsewhere").rename(path)
+    access.check(headers, "read")
+    assert access.keys_readable
+    assert access.still_admits(headers, "read")
+    assert not access.still_admits(headers, "write")
+
+
 @pytest.mark.parametrize("line", ["one-word", "shop all " + "0" * 64, "shop read abc", f"shop read,read {'0' * 64}"])
 def test_line_that_is_no_key_is_named(line: str, tmp_path: Path) -> None:
     path = tmp_path / "keys"
@@ -144,6 +172,7 @@ CATALOGUE = {
     )
 }
 STORED = listed("list-1", "a", "b", "gone", "c", "d", "e")
+VIEW = View(CATALOGUE.get, frozenset(), complete=False, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -158,21 +187,68 @@ STORED = listed("list-1", "a", "b", "gone", "c", "d", "e")
     ],
 )
 def test_page_holds_what_filters_and_stock_leave(filters: Filters, left: list[str]) -> None:
-    page, total = cut(STORED, filters, 10, 0, CATALOGUE.get, hydrate=False)
+    page = cut(STORED, filters, PageQuery(), VIEW)
 
-    assert [each.item_id for each in page] == left
-    assert total == len(left)
+    assert [each.item_id for each in page.items] == left
+    assert (page.total, page.next_position) == (len(left), None)
 
 
 def test_pages_put_together_are_the_list() -> None:
-    pages = [cut(STORED, Filters(), 2, offset, CATALOGUE.get, hydrate=False) for offset in (0, 2, 4, 6)]
+    pages = [cut(STORED, NO_FILTERS, PageQuery(limit=2, offset=offset), VIEW) for offset in (0, 2, 4, 6)]
 
-    assert [[each.item_id for each in page] for page, _ in pages] == [["a", "b"], ["gone", "c"], ["e"], []]
-    assert {total for _, total in pages} == {5}
+    assert [[each.item_id for each in page.items] for page in pages] == [["a", "b"], ["gone", "c"], ["e"], []]
+    assert {page.total for page in pages} == {5}
+    assert [page.next_position for page in pages] == [2, 5, None, None]
+
+
+def test_page_after_another_begins_where_that_ended_though_stock_has_changed() -> None:
+    first = cut(STORED, NO_FILTERS, PageQuery(limit=2), VIEW)
+    sold_out = VIEW._replace(look_up={**CATALOGUE, "a": item("a", in_stock=False)}.get)
+    query = PageQuery(limit=2, offset=2, position=first.next_position)
+
+    assert [each.item_id for each in cut(STORED, NO_FILTERS, query, sold_out).items] == ["gone", "c"]
+    back = VIEW._replace(look_up={**CATALOGUE, "d": item("d")}.get)
+    rest = cut(STORED, NO_FILTERS, PageQuery(limit=5, offset=4, position=4), back)
+    assert [each.item_id for each in rest.items] == ["d", "e"], "what is back in stock is shown where the list has it"
+
+
+def test_page_leaves_out_what_is_hidden_and_what_the_whole_catalogue_lacks() -> None:
+    view = VIEW._replace(hidden=frozenset({"b"}), complete=True)
+
+    page = cut(STORED, NO_FILTERS, PageQuery(), view)
+
+    assert [each.item_id for each in page.items] == ["a", "c", "e"]
+    assert page.total == 3
+
+
+OFFER = item(
+    "o", price=6.0, list_price=10.0, promotion_id="spring", promotion_from_ms=NOW_MS, promotion_until_ms=NOW_MS + 10
+)
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "price"),
+    [
+        (NOW_MS - 1, PriceNow(10.0, None, None)),
+        (NOW_MS, PriceNow(6.0, 10.0, "spring")),
+        (NOW_MS + 9, PriceNow(6.0, 10.0, "spring")),
+        (NOW_MS + 10, PriceNow(10.0, None, None)),
+    ],
+)
+def test_card_shows_an_offer_while_it_holds_and_the_list_price_else(at_ms: int, price: PriceNow) -> None:
+    shown = card(OFFER, at_ms)
+
+    assert (shown.price, shown.list_price, shown.promotion_id) == price
+    assert Filters(price_max=6.0).keeps("o", OFFER, at_ms) is (price.price == 6.0)
+
+
+def test_price_without_a_time_or_a_list_price_is_as_it_was_published() -> None:
+    assert price_at(item("o", price=6.0, list_price=10.0), NOW_MS) == PriceNow(6.0, 10.0, None)
+    assert price_at(item("o", price=6.0, promotion_id="p", promotion_until_ms=5), NOW_MS) == PriceNow(6.0, None, None)
 
 
 def test_hydrated_item_is_as_the_catalogue_has_it() -> None:
-    page, _ = cut(STORED, Filters(), 3, 0, CATALOGUE.get, hydrate=True)
+    page = cut(STORED, NO_FILTERS, PageQuery(limit=3, hydrate=True), VIEW).items
 
     assert page[0].item is not None
     assert (page[0].item.title, page[0].item.brand, page[0].item.price) == ("A", "acme", 10.0)
@@ -180,10 +256,10 @@ def test_hydrated_item_is_as_the_catalogue_has_it() -> None:
 
 
 def test_next_page_is_of_the_same_list_with_the_same_filters() -> None:
-    url = next_url("/v1/users/a%2Fb/lists/home", "limit=2&category=a%26b&exclude=x&exclude=y", 2, 0, 5, "list-1")
+    query = "limit=2&category=a%26b&exclude=x&exclude=y"
+    url = next_url("/v1/users/a%2Fb/lists/home", query, {"limit": 2, "offset": 2, "list_id": "list-1"})
 
     assert url == "/v1/users/a%2Fb/lists/home?category=a%26b&exclude=x&exclude=y&limit=2&offset=2&list_id=list-1"
-    assert next_url("/v1/items", "", 2, 4, 6) is None
 
 
 def test_settings_are_read_and_checked() -> None:
