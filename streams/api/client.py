@@ -218,9 +218,7 @@ class Client:
         """Send up to 1,000 events, topics and values, all of them or, when one breaks the contract, none."""
         now_ms = time.time_ns() // 1_000_000
         # The id is given here and not by the server, so that a second try is the same event.
-        made = [
-            (topic, {"event_id": uuid.uuid4().hex, "occurred_at_ms": now_ms, **event}) for topic, event in events
-        ]
+        made = [(topic, {"event_id": uuid.uuid4().hex, "occurred_at_ms": now_ms, **event}) for topic, event in events]
         body = msgspec.json.encode({"events": [{"topic": topic, "event": event} for topic, event in made]})
         headers = {"Content-Type": "application/json"}
         try:

@@ -8,6 +8,7 @@ that are wrong or given twice, pages of other origins. Both ways answer alike, w
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
@@ -19,7 +20,9 @@ from streams.api.access import Access
 from streams.api.exchange import Answer, Asked
 from streams.api.lists import ID_MAX, SCENE_MAX, SHARED_LIST, USER_LIST, ListAnswers
 from streams.api.paging import PageQuery
-from streams.api.problems import Problem, defect_answer, problem_answer
+from streams.api.problems import REQUEST_ID, Problem, defect_answer, problem_answer
+
+log = logging.getLogger(__name__)
 
 _PATH = re.compile(
     rb"/v1/(?:users/(?P<user>[A-Za-z0-9._~:@-]{1,%d})/)?lists/(?P<scene>[a-z_]{1,%d})" % (ID_MAX, SCENE_MAX)
@@ -72,8 +75,9 @@ class Direct:
                 answer = await self._answers.of_user(plain.asked, plain.user_id, plain.scene, plain.query)
         except Problem as problem:
             answer = problem_answer(request, problem)
-        except Exception as error:
-            answer = defect_answer(request, error)
+        except Exception:
+            log.exception("request %s failed", request[REQUEST_ID])
+            answer = defect_answer(request)
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 

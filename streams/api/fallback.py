@@ -112,7 +112,7 @@ class Lists:
             offers = await self._promotions.of(key)
             self._kept.put(owner, offers)
             # Something else in place of no offers would be no answer.
-            return ServedList(offers, Served("items", "what is on offer now" if offers.items else "nothing is on offer"))
+            return ServedList(offers, Served("items", "what is on offer now" if offers.items else "nothing on offer"))
         try:
             stored = _filled(await self._rows.item_list(scene, key))
         except StoreAway as away:

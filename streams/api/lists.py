@@ -16,7 +16,7 @@ from streams.api.documents import ListPage, RelatedItems, SharedListPage
 from streams.api.exchange import Answer, Asked, respond
 from streams.api.fallback import ITEM_SCENES, Lists, ServedList, Wanted
 from streams.api.metrics import ApiMetrics
-from streams.api.paging import Hydrate, Limit, NO_FILTERS, PageQuery, cut, etag, filters_of, next_url, page_query
+from streams.api.paging import NO_FILTERS, Hydrate, Limit, PageQuery, cut, etag, filters_of, next_url, page_query
 from streams.api.problems import AnyRequest, FieldError, Problem, checked_id, invalid, path_of
 from streams.api.shelf import Shelf
 
@@ -101,7 +101,7 @@ class ListAnswers:
         page = cut(stored, filters_of(query), query, self._shelf.view(scene))
         following = None
         if page.next_position is not None:
-            changed = {
+            changed: dict[str, str | int] = {
                 "limit": query.limit,
                 "offset": query.offset + query.limit,
                 "list_id": stored.list_id,
@@ -138,7 +138,9 @@ def routes(answers: ListAnswers) -> list[HTTPRouteHandler]:
         return respond(await answers.of_user(_asked(request), user_id, scene, options))
 
     @get(_typed(SHARED_LIST), opt=needs("read"), tags=["lists"], dependencies=given)
-    async def shared_list(request: AnyRequest, scene: SceneName, options: NamedDependency[PageQuery]) -> Response[SharedListPage]:
+    async def shared_list(
+        request: AnyRequest, scene: SceneName, options: NamedDependency[PageQuery]
+    ) -> Response[SharedListPage]:
         """Give a page of a list that belongs to no user: popular, trending or new, in all or in a category."""
         return respond(await answers.of_items(_asked(request), scene, options))
 

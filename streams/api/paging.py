@@ -72,9 +72,7 @@ def page_query(
     hydrate: Hydrate = False,
 ) -> PageQuery:
     """Options of a page as the framework reads and documents them."""
-    return PageQuery(
-        limit, offset, position, list_id, category, brand, price_min, price_max, exclude or [], hydrate
-    )
+    return PageQuery(limit, offset, position, list_id, category, brand, price_min, price_max, exclude or [], hydrate)
 
 
 @dataclass(frozen=True, slots=True)

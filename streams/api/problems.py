@@ -114,8 +114,10 @@ def answer_refusal(request: AnyRequest, error: HTTPException) -> Response[bytes]
 
 
 def answer_defect(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Problem document of a defect."""
-    return respond(defect_answer(cast("dict[str, Any]", request.scope), error))
+    """Problem document of a defect: its traceback is logged under the request's id, and nowhere else."""
+    scope = cast("dict[str, Any]", request.scope)
+    log.error("request %s failed", scope.get(REQUEST_ID, ""), exc_info=error)
+    return respond(defect_answer(scope))
 
 
 def problem_answer(scope: Mapping[str, Any], problem: Problem) -> Answer:
@@ -123,9 +125,8 @@ def problem_answer(scope: Mapping[str, Any], problem: Problem) -> Answer:
     return _answer(scope, problem.status, problem.detail, problem.errors, problem.headers)
 
 
-def defect_answer(scope: Mapping[str, Any], error: Exception) -> Answer:
-    """Answer that tells of a defect: its traceback is logged under the request's id, and nowhere else."""
-    log.error("request %s failed", scope.get(REQUEST_ID, ""), exc_info=error)
+def defect_answer(scope: Mapping[str, Any]) -> Answer:
+    """Answer that tells of a defect, and nothing of what it is."""
     return _answer(scope, 500, "a defect of the server; its log has more under this request_id", (), {})
 
 

@@ -128,7 +128,7 @@ def test_a_server_behind_the_api_that_stays_away_is_away_too(scripted: Callable[
     unavailable = says(503, {**PROBLEM, "status": 503, "detail": "Kafka did not acknowledge"})
     client, script = scripted(*[unavailable] * 3)
 
-    with pytest.raises(ApiAway, match="3 tries: 503 .*Kafka did not acknowledge"):
+    with pytest.raises(ApiAway, match=r"3 tries: 503 .*Kafka did not acknowledge"):
         client.send("clicks", user_id="anna", item_id="i1")
     assert len(script.asked) == 3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -118,8 +118,13 @@ def test_both_ways_ask_for_the_same_keys(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "keys").write_text(f"{line}\n{other_line}\n")
     api = Client(keys=str(tmp_path / "keys"), rate=0)
 
-    for header, status in (({}, 401), ({"Authorization": f"Bearer {other}"}, 403), ({"Authorization": "Bearer x"}, 401)):
-        short, long = both(api, monkeypatch, PLAIN[0], **cast("dict[str, str]", header))
+    refused: list[tuple[dict[str, str], int]] = [
+        ({}, 401),
+        ({"Authorization": f"Bearer {other}"}, 403),
+        ({"Authorization": "Bearer x"}, 401),
+    ]
+    for header, status in refused:
+        short, long = both(api, monkeypatch, PLAIN[0], **header)
         assert short.status_code == status
         assert told(short) == told(long)
     short, long = both(api, monkeypatch, PLAIN[0], Authorization=f"Bearer {key}")

@@ -42,11 +42,12 @@ class Client:
         self.rows.lists["ann", "home"] = listed("list-1", "a", "b", "c", written_at_ms=time.time_ns() // 1_000_000)
         servers = Settings(kafka=NOWHERE, cassandra=NOWHERE)
         rows = cast("CassandraRows", self.rows)
-        self._app = Api(servers, ApiSettings(**settings), as_shelf(self.shelf), rows).app()
+        self.parts = Api(servers, ApiSettings(**settings), as_shelf(self.shelf), rows)
+        self.app = self.parts.app()
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self._app)
+            transport = httpx.ASGITransport(app=self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8800") as client:
                 return await client.request(method, path, **options)
 
@@ -375,6 +376,39 @@ def test_key_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> No
 
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert int(problem(answers[2]) and answers[2].headers["retry-after"]) > 100
+
+
+@pytest.mark.parametrize("vanishes", [False, True])
+def test_stream_of_changes_ends_when_its_key_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vanishes: bool
+) -> None:
+    monkeypatch.setattr("streams.api.keys.LOOK_S", -1.0)
+    monkeypatch.setattr("streams.api.changes.HEARTBEAT_S", 0.01)
+    key, line = new_key("page", frozenset({"read"}))
+    path = tmp_path / "keys"
+    path.write_text(line)
+    api = Client(keys=str(path))
+    api.parts.notices._reading.set()
+
+    async def listen() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=api.app), base_url="http://shop") as client:
+            headers = {"Authorization": f"Bearer {key}"}
+            listening = asyncio.ensure_future(client.get("/v1/users/ann/changes", headers=headers))
+            while not api.parts.notices.listeners:
+                await asyncio.sleep(0.001)
+            await asyncio.wait([listening], timeout=0.1)
+            assert not listening.done(), "it goes on while the key is good"
+            if vanishes:
+                path.unlink()
+            else:
+                path.write_text("")
+            return await listening
+
+    answer = asyncio.run(asyncio.wait_for(listen(), 60))
+
+    assert answer.status_code == 200
+    assert api.parts.notices.listeners == 0
+    assert api.get("/v1/users/ann/changes", Authorization=f"Bearer {key}").status_code == (503 if vanishes else 401)
 
 
 def test_readiness_names_what_is_missing(api: Client) -> None:

@@ -81,7 +81,7 @@ def test_items_of_another_encoder_are_shown_though_they_cannot_be_ranked(shelf: 
     assert (known.price, known.in_stock) == (4.0, False)
     assert new is not None
     assert new.title == "Foreign lamp"
-    assert shelf.titles.find("foreign", None, None, 10, 0, NOW_MS).item_ids == ["b"]
+    assert shelf.titles.find("foreign", None, None, 10, 0, NOW_MS).item_ids == ("b",)
 
 
 def test_passing_time_and_rules_change_what_may_be_shown(shelf: Shelf) -> None:
