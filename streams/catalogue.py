@@ -181,7 +181,7 @@ class Catalogue:
         return changed
 
     def foreign(self) -> dict[str, Item]:
-        """Items whose vectors another text encoder made: ranked by their former ones, if at all, until encoded again."""
+        """Items whose vectors another text encoder made: ranked by their former ones, if at all, until then."""
         return dict(self._foreign)
 
     def foreign_item(self, item_id: str) -> Item | None:

@@ -163,7 +163,9 @@ class Shelf:
 
     def view(self, scene: str) -> View:
         """What pages of a scene may show at this moment."""
-        return View(self.item, self._hidden.of(scene), self.current, self.now_ms())
+        # A page looks at fifty items, and nearly always all are of the encoder here.
+        look_up = self.item if self.catalogue.foreign() else self.catalogue.item
+        return View(look_up, self._hidden.of(scene), self.current, self.now_ms())
 
     def now_ms(self) -> int:
         """Time in the shop, ms since the epoch."""
