@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from streams.api.rows import Rows, StoredList
 
 
@@ -21,6 +23,9 @@ async def check_rows(rows: Rows, user_id: str, home: StoredList, popular: Stored
     assert await rows.user_list(user_id, "cart") is None
     assert await rows.list_id(user_id, "cart") is None
     assert await rows.user_list(f"{user_id}-unknown", "home") is None
+    names = (user_id, f"{user_id}-unknown", user_id)
+    together = await asyncio.gather(*(rows.user_list(name, "home") for name in names))
+    assert [columns(each) for each in together] == [columns(home), None, columns(home)]
     found = await rows.item_list("popular", "")
     assert found is not None
     assert columns(StoredList(found.list_id, found.items)) == columns(StoredList(popular.list_id, popular.items))
