@@ -69,9 +69,7 @@ class ApiAway(Exception):
         ``send_all`` of just these sends them again under the same ids, and each counts once.
     """
 
-    def __init__(self, detail: str, events: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
-        super().__init__(detail)
-        self.events = tuple(events)
+    events: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
 class Client:
