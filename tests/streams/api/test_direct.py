@@ -44,6 +44,8 @@ LEFT_TO_THE_FRAMEWORK = [
     "/v1/users/ann/lists/home?limit=2&limit=3",
     "/v1/users/ann/lists/home?limit=many",
     "/v1/users/ann/lists/home?limit=",
+    "/v1/users/ann/lists/home?limit=2&",
+    "/v1/users/ann/lists/home?" + "aaa=aaa" * 60 + "!",
     "/v1/users/ann/lists/home?hydrate=perhaps",
     "/v1/users/ann/lists/home?price_min=-1",
     "/v1/users/ann/lists/home?" + "&".join(f"exclude={number}" for number in range(201)),
