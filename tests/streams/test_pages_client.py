@@ -23,8 +23,10 @@ START = """async () => {
   const client = await import("/static/scripts/client.js");
   Object.assign(window, client);
   window.refused = [];
+  window.unkept = [];
   const onRefused = (entry) => refused.push(entry.event.event_id);
-  window.tracker = new Tracker(new Connection(), "user-1", { onRefused });
+  const onUnkept = (error) => unkept.push(error.name);
+  window.tracker = new Tracker(new Connection(), "user-1", { onRefused, onUnkept });
 }"""
 
 
@@ -70,6 +72,8 @@ class Host:
             self.streams.append(request.headers.get("authorization", ""))
             body = ': open\n\nevent: list\ndata: {"list_id": "a",\ndata: "scene": "home"}\n\nevent: other\ndata: 1\n\n'
             route.fulfill(content_type="text/event-stream", body=body)
+        elif path == "/v1/items/cut":
+            route.fulfill(content_type="application/json", body='{"item_id": "c')
         else:
             route.fulfill(status=404, json={"title": "Not found"})
 
@@ -136,6 +140,50 @@ def test_an_event_is_sent_again_after_the_pause_that_the_server_asked_for(host: 
     assert host.page.evaluate("performance.now() - began") >= 1000
 
 
+def test_events_that_got_no_answer_are_sent_again_under_the_same_ids(host: Host) -> None:
+    host.answer = lambda entries: None if len(host.posted) <= 2 else ACCEPTED
+    first = host.page.evaluate("tracker.click('item-1').event_id")
+    host.wait_posts(1)
+    second = host.page.evaluate("tracker.click('item-2').event_id")
+    host.wait_posts(3)
+
+    host.page.wait_for_function("tracker.waiting === 0")
+    sent = [[entry["event"]["event_id"] for entry in entries] for entries in host.posted]
+    assert sent == [[first], [first, second], [first, second]]
+    assert host.posted[1] == host.posted[2]
+
+
+def test_events_of_a_failing_page_do_not_hurry_the_next_try(host: Host) -> None:
+    host.answer = lambda entries: AWAY if len(host.posted) == 1 else ACCEPTED
+    host.page.evaluate("() => { window.began = performance.now(); tracker.click('item-1'); }")
+    host.wait_posts(1)
+    host.page.evaluate("() => { for (const n of [2, 3, 4]) tracker.click(`item-${n}`); }")
+    host.wait_posts(2)
+
+    assert host.page.evaluate("performance.now() - began") >= 1000
+    assert [entry["event"]["item_id"] for entry in host.posted[1]] == ["item-1", "item-2", "item-3", "item-4"]
+
+
+def test_an_answer_that_is_cut_off_is_no_success(host: Host) -> None:
+    cut = {"status": 202, "content_type": "application/json", "body": '{"accepted": 1, "ev'}
+    host.answer = lambda entries: cut if len(host.posted) == 1 else ACCEPTED
+    host.page.evaluate("tracker.click('item-1').event_id")
+    host.wait_posts(1)
+    assert host.page.evaluate("tracker.waiting") == 1
+    host.wait_posts(2)
+
+    assert host.posted[0] == host.posted[1]
+    host.page.wait_for_function("tracker.waiting === 0")
+
+
+def test_a_read_that_is_cut_off_fails(host: Host) -> None:
+    said = host.page.evaluate(
+        "new Lists(new Connection()).item('cut').catch((error) => [error.name, error.status, error.message])"
+    )
+    assert said[:2] == ["LastclickError", 0]
+    assert "/v1/items/cut: 200, and an answer that is cut off" in said[2]
+
+
 def test_a_refused_event_is_given_up_and_holds_no_other_back(host: Host) -> None:
     def answer(entries: list[dict[str, Any]]) -> dict[str, Any]:
         bad = any(entry["event"]["item_id"] == "" for entry in entries)
@@ -168,6 +216,52 @@ def test_what_waits_is_beaconed_when_the_page_is_left(host: Host) -> None:
     assert host.page.evaluate("tracker.waiting") == 1
 
 
+def test_a_page_that_is_left_sends_what_a_beacon_takes_in_parts(host: Host) -> None:
+    host.answer = lambda entries: None
+    host.page.evaluate("() => { for (let n = 0; n < 40; n++) tracker.review(`item-${n}`, 'é'.repeat(900)); }")
+    host.wait_posts(1)
+    waiting = host.page.evaluate("tracker.waiting")
+    host.posted.clear()
+    host.page.evaluate("dispatchEvent(new Event('pagehide'))")
+    host.wait_posts(4)
+
+    sent = [entry["event"]["event_id"] for entries in host.posted for entry in entries]
+    # 40 reviews of 2 kB each are more than the 64 KiB that the browser takes: the oldest of them go.
+    assert 25 <= len(set(sent)) < waiting == 40
+    assert all(len(json.dumps({"events": entries}, ensure_ascii=False).encode()) < 20_000 for entries in host.posted)
+    assert host.page.evaluate("tracker.waiting") == 40
+
+
+FULL = """() => {
+  for (let size = 1 << 22; size >= 1; size >>= 1) {
+    for (;;) {
+      try {
+        localStorage.setItem("other", (localStorage.getItem("other") ?? "") + "x".repeat(size));
+      } catch (error) {
+        if (error.name !== "QuotaExceededError") throw error;
+        break;
+      }
+    }
+  }
+}"""
+
+
+def test_events_wait_in_memory_where_the_storage_is_full(host: Host) -> None:
+    host.answer = lambda entries: None
+    kept = host.page.evaluate("tracker.click('item-1').event_id")
+    host.page.evaluate(FULL)
+    unkept = host.page.evaluate("[tracker.click('item-2').event_id, tracker.click('item-3').event_id]")
+
+    assert host.page.evaluate("unkept") == ["QuotaExceededError"]
+    assert host.page.evaluate("[tracker.waiting, tracker.unkept]") == [3, 2]
+
+    host.answer = lambda entries: ACCEPTED
+    host.page.evaluate("tracker.flush()")
+    host.page.wait_for_function("tracker.waiting === 0")
+    assert [event["event_id"] for event in host.events()][-3:] == [kept, *unkept]
+    assert host.page.evaluate("[tracker.unkept, localStorage.getItem('lastclick.events')]") == [0, None]
+
+
 def test_events_wait_in_memory_where_the_browser_keeps_nothing(host: Host) -> None:
     host.page.add_init_script(
         """for (const kind of ["localStorage", "sessionStorage"]) {
@@ -176,10 +270,12 @@ def test_events_wait_in_memory_where_the_browser_keeps_nothing(host: Host) -> No
     )
     host.start()
     host.answer = lambda entries: AWAY if len(host.posted) == 1 else ACCEPTED
-    host.page.evaluate("tracker.click('item-1').event_id")
+    host.page.evaluate("() => [1, 2, 3].map((n) => ((tracker.most = 2), tracker.click(`item-${n}`)).event_id)")
     host.wait_posts(2)
 
     assert host.posted[0] == host.posted[1]
+    assert [entry["event"]["item_id"] for entry in host.posted[0]] == ["item-2", "item-3"]
+    assert host.page.evaluate("unkept") == ["SecurityError"]
     host.page.wait_for_function("tracker.waiting === 0")
 
 

@@ -9,10 +9,15 @@
  * See docs/javascript-client.md.
  */
 
-const TIMEOUT_MS = 5_000;
+/** Longer than the API itself waits for the broker (5 s): its answer says more than none. */
+const TIMEOUT_MS = 10_000;
 const SESSION_PAUSE_MS = 30 * 60_000;
 /** A stream that stays silent for longer is taken to be dead: the server sends a comment every 15 s. */
 const SILENCE_MS = 40_000;
+const BATCH_MOST = 100;
+/** What a browser sends for a page that goes away is 64 KiB at most, all requests together. */
+const LEAVING_BYTES = 64_000;
+const LEAVING_BATCH_BYTES = 16_000;
 
 /** An answer that is no success, or none at all (`status` 0). */
 export class LastclickError extends Error {
@@ -82,6 +87,8 @@ export class Connection {
       document = await answer.json();
     } catch (error) {
       if (signal?.aborted) throw error;
+      // Whether the rest would have said yes is not known.
+      if (answer.ok) throw new LastclickError(`${path}: ${answer.status}, and an answer that is cut off or no JSON (${error.message})`, 0);
       document = {};
     }
     if (answer.ok) return document;
@@ -156,7 +163,9 @@ export class Lists {
 /**
  * Follow server-sent events, and connect again whenever they break off.
  *
- * `fetch` rather than `EventSource`, which cannot send a key.
+ * The tabs of an origin share a stream: a browser opens no more than six connections to a host. One tab reads and tells
+ * the others; when it is closed or hidden, the next one reads on. A hidden tab follows nothing, and hears "open" when it
+ * is seen again. Where the browser has no locks (plain HTTP, but for localhost) each tab reads by itself.
  *
  * @param {Connection} connection
  * @param {string} path
@@ -166,30 +175,81 @@ export class Lists {
  */
 export function follow(connection, path, handlers, onState = () => {}) {
   const ended = new AbortController();
-  (async () => {
-    let failures = 0;
-    while (!ended.signal.aborted) {
-      let lost;
-      try {
-        await readStream(connection, path, handlers, ended.signal, () => {
-          failures = 0;
-          onState("open");
-        });
-        lost = new LastclickError(`${path}: the stream ended`, 0);
-      } catch (error) {
-        lost = error instanceof LastclickError ? error : new LastclickError(`${path}: ${error.message}`, 0);
-      }
-      if (ended.signal.aborted) return;
-      onState("lost", lost);
-      // A refusal stays one: an unknown path, a missing scope.
-      if (lost.status >= 400 && lost.status < 500 && lost.status !== 429) return;
-      await pause(lost.retryAfterMs ?? backOffMs(failures++), ended.signal);
-    }
-  })();
-  return () => ended.abort();
+  const read = navigator.locks ? readTogether : readOn;
+  let seen = new AbortController();
+  const take = ({ event, data, state, error }) => {
+    // By itself, so that a fault of a handler is not taken for one of the stream.
+    queueMicrotask(() => {
+      if (state) onState(state, error && new LastclickError(error.message, error.status, error.problem, error.retryAfterMs));
+      else handlers[event]?.(data);
+    });
+  };
+  const look = () => {
+    seen.abort();
+    seen = new AbortController();
+    if (document.visibilityState === "visible") read(connection, path, seen.signal, take);
+  };
+  document.addEventListener("visibilitychange", look, { signal: ended.signal });
+  look();
+  return () => (ended.abort(), seen.abort());
 }
 
-async function readStream(connection, path, handlers, signal, onOpen) {
+/** Read a stream for all tabs, or hear from the one that does. */
+async function readTogether(connection, path, signal, take) {
+  const name = `lastclick ${connection.base}${path} ${await fingerprint(connection.key)}`;
+  if (signal.aborted) return;
+  const me = newId();
+  const channel = new BroadcastChannel(name);
+  let told = null; // the stream's state, while this tab reads it
+  channel.onmessage = ({ data: message }) => {
+    if (message.ask && told) channel.postMessage({ ...told, to: message.ask });
+    else if (!message.ask && (message.to ?? me) === me) take(message);
+  };
+  signal.addEventListener("abort", () => channel.close());
+  channel.postMessage({ ask: me });
+  const tell = (message) => {
+    if (signal.aborted) return;
+    if (message.state) told = message;
+    take(message);
+    channel.postMessage(message);
+  };
+  try {
+    await navigator.locks.request(name, { signal }, () => readOn(connection, path, signal, tell));
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  told = null;
+}
+
+/** Tabs with other keys share nothing, and no key stands in a name. */
+async function fingerprint(key) {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key ?? ""));
+  return hex(new Uint8Array(digest));
+}
+
+/** Read a stream, over and over, until `signal` or a refusal. */
+async function readOn(connection, path, signal, tell) {
+  for (let failures = 0; !signal.aborted; ) {
+    let lost;
+    try {
+      await readStream(connection, path, tell, signal, () => {
+        failures = 0;
+        tell({ state: "open" });
+      });
+      lost = new LastclickError(`${path}: the stream ended`, 0);
+    } catch (error) {
+      lost = error instanceof LastclickError ? error : new LastclickError(`${path}: ${error.message}`, 0);
+    }
+    if (signal.aborted) return;
+    const { message, status, problem, retryAfterMs } = lost;
+    tell({ state: "lost", error: { message, status, problem, retryAfterMs } });
+    // A refusal stays one: an unknown path, a missing scope.
+    if (status >= 400 && status < 500 && status !== 429) return;
+    await pause(retryAfterMs ?? backOffMs(failures++), signal);
+  }
+}
+
+async function readStream(connection, path, tell, signal, onOpen) {
   const silence = new AbortController();
   let watch = setTimeout(() => silence.abort(), connection.timeoutMs);
   try {
@@ -212,34 +272,37 @@ async function readStream(connection, path, handlers, signal, onOpen) {
       if (done) return;
       const blocks = (text + value).split(/\r\n\r\n|\n\n|\r\r/);
       text = blocks.pop();
-      blocks.forEach((block) => dispatch(block, handlers));
+      blocks.forEach((block) => dispatch(block, tell));
     }
   } finally {
     clearTimeout(watch);
   }
 }
 
-function dispatch(block, handlers) {
-  let name = "message";
+function dispatch(block, tell) {
+  let event = "message";
   const data = [];
   for (const line of block.split(/\r\n|\n|\r/)) {
     const [, field, value] = /^([^:]+): ?(.*)$/.exec(line) ?? [];
-    if (field === "event") name = value;
+    if (field === "event") event = value;
     else if (field === "data") data.push(value);
   }
-  if (data.length && handlers[name]) handlers[name](JSON.parse(data.join("\n")));
+  if (data.length) tell({ event, data: JSON.parse(data.join("\n")) });
 }
 
 /**
  * Sends a shopper's events, and keeps them in the browser until the broker has them.
  *
  * Event ids are made here, so an event that is sent twice counts once. What can't be sent waits in localStorage, over
- * reloads, and is tried again with growing pauses; what is left when the page goes away is sent by a beacon as well.
+ * reloads, and is tried again with growing pauses; what is left when the page goes away is sent by beacons as well.
+ * What localStorage has no room for waits in memory, for as long as the page lives.
  */
 export class Tracker {
   #timer = null;
   #sending = null;
   #failures = 0;
+  #unkept = [];
+  #told = false;
   #ended = new AbortController();
 
   /**
@@ -250,9 +313,11 @@ export class Tracker {
    * @param {string} [options.store] Key in localStorage.
    * @param {(waiting: number, error: LastclickError|null) => void} [options.onState] After every try.
    * @param {(entry: object, error: LastclickError) => void} [options.onRefused] An event that breaks the contract.
+   * @param {(error: DOMException) => void} [options.onUnkept] Called once, when events can wait in memory alone:
+   *   storage is full, or blocked for this site. Without it, the console says so.
    */
-  constructor(connection, userId, { most = 1000, store = "lastclick.events", onState = () => {}, onRefused = () => {} } = {}) {
-    Object.assign(this, { connection, userId, most, store, onState, onRefused });
+  constructor(connection, userId, { most = 1000, store = "lastclick.events", onState = () => {}, onRefused = () => {}, onUnkept = warnUnkept } = {}) {
+    Object.assign(this, { connection, userId, most, store, onState, onRefused, onUnkept });
     this.dropped = 0;
     const { signal } = this.#ended;
     addEventListener("online", () => this.flush(), { signal });
@@ -264,6 +329,11 @@ export class Tracker {
   /** Events that the broker does not have yet. */
   get waiting() {
     return this.#load().length;
+  }
+
+  /** Those of them that do not outlive the page. */
+  get unkept() {
+    return this.#unkept.length;
   }
 
   /** The shopper opened an item, maybe from a position (0 is first) of a list. Returns the event. */
@@ -289,7 +359,9 @@ export class Tracker {
   /** Send what waits, now. */
   async flush() {
     clearTimeout(this.#timer);
-    this.#sending ??= this.#sendAll().finally(() => (this.#sending = null));
+    this.#sending ??= this.#sendAll()
+      .finally(() => (this.#sending = null))
+      .then((pauseMs) => (pauseMs !== null || this.waiting) && this.#soon(pauseMs ?? 0));
     return this.#sending;
   }
 
@@ -302,9 +374,7 @@ export class Tracker {
   #add(topic, fields) {
     const event = { event_id: newId(), user_id: this.userId, ...fields, occurred_at_ms: Date.now() };
     for (const name of Object.keys(event)) if (event[name] === undefined || event[name] === null) delete event[name];
-    const kept = [...this.#load(), { topic, event }];
-    this.dropped += Math.max(0, kept.length - this.most);
-    this.#keep(kept.slice(-this.most));
+    this.#keep({ topic, event });
     // After a failure the next try has its time already, which no event puts off.
     if (!this.#failures) this.#soon(0);
     return event;
@@ -316,10 +386,11 @@ export class Tracker {
     this.#timer = setTimeout(() => this.flush(), ms);
   }
 
+  /** Send until nothing waits. @returns {Promise<number|null>} Milliseconds until the next try, when one has failed. */
   async #sendAll() {
     let single = false;
     for (let entries = this.#load(); entries.length; entries = this.#load()) {
-      const batch = entries.slice(0, single ? 1 : 100);
+      const batch = entries.slice(0, single ? 1 : BATCH_MOST);
       try {
         await this.connection.post("/v1/events:batch", { events: batch });
         this.#remove(batch);
@@ -329,8 +400,7 @@ export class Tracker {
         if (!error.refused) {
           this.#failures += 1;
           this.onState(this.waiting, error);
-          this.#timer = setTimeout(() => this.flush(), error.retryAfterMs ?? backOffMs(this.#failures));
-          return;
+          return error.retryAfterMs ?? backOffMs(this.#failures);
         }
         if (batch.length > 1) {
           single = true; // to find the one that is refused
@@ -342,63 +412,130 @@ export class Tracker {
     }
     this.#failures = 0;
     this.onState(0, null);
+    return null;
   }
 
-  /** The page may go away: send what waits, and keep it all the same, since nobody hears of the answer. */
+  /**
+   * The page may go away: send what waits, and keep it all the same, since nobody hears of the answer.
+   *
+   * Oldest first and in small requests, as much as a browser takes: it refuses a request that is too large as a whole.
+   */
   #leave() {
-    const entries = this.#load().slice(0, 100);
-    if (!entries.length) return;
-    const body = JSON.stringify({ events: entries });
     const url = `${this.connection.base}/v1/events:batch`;
-    if (this.connection.key) {
-      const headers = this.connection.headers({ "Content-Type": "application/json" });
-      // Its answer comes after the page; the events are still in the queue.
-      fetch(url, { method: "POST", headers, body, keepalive: true }).catch(() => {});
-    } else {
-      navigator.sendBeacon(url, new Blob([body], { type: "application/json" }));
+    for (const body of bodies(this.#load())) {
+      if (this.connection.key) {
+        // A beacon cannot carry a key.
+        const headers = this.connection.headers({ "Content-Type": "application/json" });
+        // Its answer comes after the page; the events are still in the queue.
+        fetch(url, { method: "POST", headers, body, keepalive: true }).catch(() => {});
+      } else if (!navigator.sendBeacon(url, body)) return;
     }
   }
 
   #load() {
+    return [...this.#kept(), ...this.#unkept];
+  }
+
+  #kept() {
     const text = stored("localStorage").getItem(this.store);
     return text ? JSON.parse(text) : [];
   }
 
-  #keep(entries) {
-    if (entries.length) stored("localStorage").setItem(this.store, JSON.stringify(entries));
-    else stored("localStorage").removeItem(this.store);
+  #keep(entry) {
+    const tooMany = Math.max(0, this.waiting + 1 - this.most);
+    if (tooMany) this.#remove(this.#load().slice(0, tooMany));
+    this.dropped += tooMany;
+    const refusal = this.#write([...this.#kept(), entry]);
+    if (!refusal) return;
+    this.#unkept.push(entry);
+    if (!this.#told) this.onUnkept(refusal);
+    this.#told = true;
+  }
+
+  /** @returns {DOMException|null} Why the browser does not keep them; it then has what it had. */
+  #write(entries) {
+    if (entries.length) return stored("localStorage").keep(this.store, JSON.stringify(entries));
+    stored("localStorage").removeItem(this.store);
+    return null;
   }
 
   #remove(sent) {
     const ids = new Set(sent.map((entry) => entry.event.event_id));
-    this.#keep(this.#load().filter((entry) => !ids.has(entry.event.event_id)));
+    const left = (entries) => entries.filter((entry) => !ids.has(entry.event.event_id));
+    this.#unkept = left(this.#unkept);
+    const kept = this.#kept();
+    if (left(kept).length < kept.length) this.#write(left(kept));
   }
+}
+
+/** Bodies of requests that together are no larger than what a browser sends for a page that goes away. */
+function bodies(entries) {
+  const batches = [];
+  let batch = null;
+  let left = LEAVING_BYTES;
+  for (const text of entries.map((entry) => JSON.stringify(entry))) {
+    const bytes = new TextEncoder().encode(text).length + 1;
+    if (bytes > left) continue;
+    if (!batch || batch.bytes + bytes > LEAVING_BATCH_BYTES) batches.push((batch = { bytes: 0, texts: [] }));
+    batch.texts.push(text);
+    batch.bytes += bytes;
+    left -= bytes;
+  }
+  return batches.map(({ texts }) => new Blob([`{"events":[${texts.join()}]}`], { type: "application/json" }));
+}
+
+function warnUnkept(error) {
+  console.warn(`The browser does not keep events (${error.name}): they wait for as long as this page is open.`);
 }
 
 /** 32 hexadecimal digits. `crypto.randomUUID` is missing on plain-HTTP pages. */
-export function newId() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+export const newId = () => hex(crypto.getRandomValues(new Uint8Array(16)));
+const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** What stands in for a store that the browser refuses: events then wait for as long as the page lives. */
-class Memory {
-  #values = new Map();
-  getItem = (name) => this.#values.get(name) ?? null;
-  setItem = (name, value) => this.#values.set(name, value);
-  removeItem = (name) => this.#values.delete(name);
-}
+/** A store of the browser; what it has no room for, or is not allowed to keep, stays for as long as the page lives. */
+class Store {
+  #memory = new Map();
 
-const memory = { localStorage: new Memory(), sessionStorage: new Memory() };
+  /** @param {"localStorage"|"sessionStorage"} kind */
+  constructor(kind) {
+    this.kind = kind;
+  }
 
-/** @param {"localStorage"|"sessionStorage"} kind */
-export function stored(kind) {
-  try {
-    return window[kind];
-  } catch (error) {
-    if (error.name !== "SecurityError") throw error; // storage is blocked for this site
-    return memory[kind];
+  getItem(name) {
+    return this.#memory.get(name) ?? this.#inBrowser((browser) => browser.getItem(name)).value ?? null;
+  }
+
+  setItem(name, value) {
+    if (this.keep(name, value)) this.#memory.set(name, value);
+  }
+
+  /** Keep it in the browser, or not at all. @returns {DOMException|null} Why the browser does not. */
+  keep(name, value) {
+    const { refusal = null } = this.#inBrowser((browser) => browser.setItem(name, value));
+    if (!refusal) this.#memory.delete(name);
+    return refusal;
+  }
+
+  removeItem(name) {
+    this.#memory.delete(name);
+    this.#inBrowser((browser) => browser.removeItem(name));
+  }
+
+  #inBrowser(act) {
+    try {
+      return { value: act(window[this.kind]) };
+    } catch (refusal) {
+      // Blocked for this site, or full.
+      if (!["SecurityError", "QuotaExceededError"].includes(refusal.name)) throw refusal;
+      return { refusal };
+    }
   }
 }
+
+const stores = { localStorage: new Store("localStorage"), sessionStorage: new Store("sessionStorage") };
+
+/** @param {"localStorage"|"sessionStorage"} kind */
+export const stored = (kind) => stores[kind];
 
 function sessionId() {
   const [id, seen] = (stored("sessionStorage").getItem("lastclick.session") ?? "").split(" ");
