@@ -12,8 +12,24 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+SCREENSHOTS = "LASTCLICK_SCREENSHOTS"
+"""Names a folder to keep screenshots in."""
+
+SMALLEST = {"width": 320, "height": 640}
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"color_scheme": "light", **SMALLEST},
+    "phone-dark": {"color_scheme": "dark", **SMALLEST},
+}
 WAIT_MS = 60_000
 """For what a page does on a machine that is busy with other things."""
+
+
+def screenshot_folder(otherwise: Path) -> Path:
+    """Where screenshots are kept."""
+    named = os.environ.get(SCREENSHOTS)
+    return Path(named) if named else otherwise
 
 
 @contextmanager

@@ -26,8 +26,12 @@ from streams.settings import Settings
 from streams.store import RecommendationList
 
 
+MOST_AT_ONCE = 8
+"""Explanations under way: each holds the shelf's thread for some milliseconds, in which scenes are ranked too."""
+
+
 class Explanations:
-    """Explains items from the shelf and what is stored.
+    """Explains items from the shelf and what is stored, at most `MOST_AT_ONCE` at a time.
 
     Parameters
     ----------
@@ -45,9 +49,25 @@ class Explanations:
         self._rows, self._known, self._shelf = rows, known, shelf
         self._rules = ListRules(settings.list_size, settings.category_share, settings.diversity)
         self._occlusions = Occlusions()
+        self._under_way = 0
 
     async def explain(self, user_id: str, item_id: str) -> Explanation:
-        """Explain one item for one user; a `Problem` when either is unknown or something cannot be read."""
+        """Explain one item for one user.
+
+        Raises
+        ------
+        Problem
+            404 when either is unknown; 503 when something cannot be read, or too many are under way.
+        """
+        if self._under_way >= MOST_AT_ONCE:
+            raise away(f"{self._under_way} explanations are under way, as many as may")
+        self._under_way += 1
+        try:
+            return await self._read_and_explain(user_id, item_id)
+        finally:
+            self._under_way -= 1
+
+    async def _read_and_explain(self, user_id: str, item_id: str) -> Explanation:
         known = await self._known.state(user_id)
         try:
             stored = await self._rows.user_list(user_id, SCENE)

@@ -6,7 +6,6 @@ Screenshots are kept below the test run's folder, or in the folder named by LAST
 from __future__ import annotations
 
 import logging
-import os
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from deploy.local.ports import choose_ports
 from feature_repo.cassandra_cluster import split_addresses
 from feature_repo.events import Item
 from streams.settings import Settings
-from tests.browser import WAIT_MS, Pages, open_browser
+from tests.browser import LOOKS, SMALLEST, WAIT_MS, Pages, open_browser, screenshot_folder
 from tests.chaos.proxy import Proxy
 from tests.integration.api_process import ApiProcess
 from tests.integration.clients import Sender, click, user
@@ -31,14 +30,6 @@ log = logging.getLogger(__name__)
 CLICKS = 5
 LIMIT_MS = 1_000
 """From a click until its new list is on the screen: the middle one of `CLICKS`."""
-
-SMALLEST = {"width": 320, "height": 640}
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"color_scheme": "light", **SMALLEST},
-    "phone-dark": {"color_scheme": "dark", **SMALLEST},
-}
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +65,7 @@ def api(
 
 @pytest.fixture(scope="module")
 def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    named = os.environ.get("LASTCLICK_SCREENSHOTS")
-    return Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    return screenshot_folder(tmp_path_factory.mktemp("screenshots"))
 
 
 @pytest.fixture

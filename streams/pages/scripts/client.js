@@ -143,6 +143,11 @@ export class Lists {
     return this.connection.get("/v1/categories", {}, options);
   }
 
+  /** Why an item is, or is not, in a user's list. */
+  explanation(userId, itemId, options = {}) {
+    return this.connection.get(`/v1/users/${encodeURIComponent(userId)}/items/${encodeURIComponent(itemId)}/explanation`, {}, options);
+  }
+
   profile(userId, options = {}) {
     return this.connection.get(`/v1/users/${encodeURIComponent(userId)}/profile`, {}, options);
   }

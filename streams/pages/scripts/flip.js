@@ -23,6 +23,7 @@ export const untilReleased = () => released;
  * @param {HTMLElement[]} nodes Its children from now on; those that are there already are moved, not made anew.
  */
 export function reorder(parent, nodes) {
+  if (nodes.length === parent.children.length && nodes.every((node, place) => node === parent.children[place])) return;
   const before = new Map([...parent.children].map((child) => [child, child.getBoundingClientRect()]));
   const focused = parent.contains(document.activeElement) ? document.activeElement : null;
   parent.replaceChildren(...nodes);

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from streams.api.explanations import MOST_AT_ONCE, Explanations
+from streams.api.rows import StoredList
+from streams.api.users import Known
 from streams.rules import Rule, encode_rule
 from streams.scenes import SCENES
+from streams.settings import Settings
+from tests.streams.api.fakes import FakeRows, as_shelf
 from tests.streams.api.test_routes import AWAY, Client, problem
 from tests.streams.fakes import consumed, item
 from tests.streams.test_lists import cart, click, state_of
@@ -117,6 +123,27 @@ def test_unknown_user_and_item_have_no_explanation(api: Client) -> None:
     assert (nobody.status_code, nothing.status_code) == (404, 404)
     assert "nothing is known of the user 'bob'" in problem(nobody)["detail"]
     assert "check the id, or publish the item" in problem(nothing)["detail"]
+
+
+def test_explanations_are_refused_politely_while_many_are_under_way(api: Client) -> None:
+    class SlowRows(FakeRows):
+        async def user_list(self, user_id: str, scene: str) -> StoredList | None:
+            await asyncio.sleep(0)
+            return await super().user_list(user_id, scene)
+
+    rows, shelf, settings = SlowRows(), as_shelf(api.shelf), Settings()
+    rows.states = api.rows.states
+    explanations = Explanations(rows, Known(rows, shelf, settings), shelf, settings)
+
+    async def ask(times: int) -> list[Any]:
+        asked = (explanations.explain("ann", "b") for _ in range(times))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    *answered, refused = asyncio.run(ask(MOST_AT_ONCE + 1))
+    assert {each.item_id for each in answered} == {"b"}
+    assert (refused.status, refused.headers) == (503, {"Retry-After": "1"})
+    assert "8 explanations are under way, as many as may; try again" in refused.detail
+    assert [each.item_id for each in asyncio.run(ask(1))] == ["b"]
 
 
 def test_scenes_fall_back_and_explanations_wait_while_the_store_is_away(api: Client) -> None:

@@ -20,6 +20,12 @@ export function priceTag(item) {
   );
 }
 
+/** How much an item on offer is below its list price, over its picture. */
+function badge(item) {
+  const off = item.list_price > item.price ? Math.round(100 * (1 - item.price / item.list_price)) : 0;
+  return off > 0 && el("span.badge", {}, `${off}% off`);
+}
+
 /** What a title says besides its brand: "Birch Rope Dog Lead, 1.5 m" without the brand that stands above it. */
 function shortTitle(item, itemId) {
   const title = item.title ?? itemId;
@@ -28,6 +34,10 @@ function shortTitle(item, itemId) {
 
 class Card {
   #quick = el("p.quick", { hidden: true, tabindex: "0" });
+  #badge = el("div");
+  #buy = el("div");
+  #add = null;
+  #offered = "";
 
   /** @param {import("./session.js").Session} session */
   constructor(session, entry, small) {
@@ -35,18 +45,31 @@ class Card {
     this.entry = entry;
     const item = { item_id: entry.item_id, ...entry.item };
     this.reason = el("p.reason");
+    const why = !small && el("button.plain.ask", { type: "button", "aria-label": `Why ${item.title ?? entry.item_id}?`, onclick: () => this.session.askWhy(this.entry) }, "Why this?");
     const name = el("p.name", {}, el("a", { href: itemLink(entry.item_id), onclick: () => this.look() }, item.brand && el("span.brand", {}, item.brand), shortTitle(item, entry.item_id)));
     this.node = el(
       `li.card${small ? ".small" : ""}`,
       { "data-item": entry.item_id },
-      el("div.art", {}, picture(item), !small && this.#quick),
-      el("div.text", {}, name, this.reason, el("div.buy", {}, priceTag(item), !small && this.#actions(item))),
+      el("div.art", {}, picture(item), this.#badge, !small && this.#quick),
+      el("div.text", {}, name, this.reason, why, el("div.buy", {}, this.#buy, !small && this.#actions(item))),
     );
   }
 
   update(entry, list, position) {
     Object.assign(this, { entry, list, position });
     if (this.reason.textContent !== (entry.reason ?? "")) this.reason.textContent = entry.reason ?? "";
+    this.#offer({ item_id: entry.item_id, ...entry.item });
+  }
+
+  /** Price, offer and stock change while the item stays. */
+  #offer(item) {
+    const { price: now, list_price: was, in_stock: inStock } = item;
+    const offered = JSON.stringify([now, was, inStock]);
+    if (offered === this.#offered) return;
+    this.#offered = offered;
+    fill(this.#badge, badge(item));
+    fill(this.#buy, priceTag(item));
+    if (this.#add) this.#add.disabled = inStock === false;
   }
 
   look() {
@@ -55,8 +78,8 @@ class Card {
 
   #actions(item) {
     const button = el("button.ghost", { type: "button", "aria-expanded": "false", "aria-label": `Quick look at ${item.title}`, onclick: () => this.#openQuick(button) }, "Look");
-    const add = el("button", { type: "button", "aria-label": `Add ${item.title} to the cart`, disabled: item.in_stock === false, onclick: () => this.session.add(this.entry) }, "Add");
-    return el("div.actions", {}, button, add);
+    this.#add = el("button", { type: "button", "aria-label": `Add ${item.title} to the cart`, onclick: () => this.session.add(this.entry) }, "Add");
+    return el("div.actions", {}, button, this.#add);
   }
 
   /** Open the description in the card: a look at the item, like any other, without leaving the list. */

@@ -8,6 +8,7 @@ import { bar, el, fill } from "../dom.js";
 import { figure, moment, price, span, spaced, whole } from "../words.js";
 import { itemLink } from "./cards.js";
 import { did } from "./deeds.js";
+import { why } from "./why.js";
 
 const WIDE = matchMedia("(min-width: 72rem)");
 const REASONS_SHOWN = 6;
@@ -18,7 +19,9 @@ export function drawer(session) {
   const button = document.getElementById("behind");
   const parts = Object.fromEntries(["journey", "value", "interests", "why", "events", "features"].map((name) => [name, el("section")]));
   const shut = el("button.ghost", { type: "button", onclick: () => dialog.close() }, "Close");
-  fill(dialog, el("div.head", {}, el("h2", { id: "drawer-title", tabindex: "-1" }, "Behind the list"), shut), Object.values(parts));
+  const explained = why(session);
+  let opener = button;
+  fill(dialog, el("div.head", {}, el("h2", { id: "drawer-title", tabindex: "-1" }, "Behind the list"), shut), explained.node, Object.values(parts));
 
   const paints = { journey: paintJourney, value: paintValue, interests: paintInterests, why: paintWhy, events: paintEvents };
   const paint = (...names) => dialog.open && names.forEach((name) => fill(parts[name], paints[name](session)));
@@ -37,12 +40,17 @@ export function drawer(session) {
     dialog.querySelector("#drawer-title").focus();
   }
 
-  button.addEventListener("click", () => (dialog.open ? dialog.close() : open()));
+  button.addEventListener("click", () => {
+    opener = button;
+    if (dialog.open) dialog.close();
+    else open();
+  });
   dialog.addEventListener("close", () => {
     if (dialog.open) return; // shut and opened again, to be modal or no longer
     button.setAttribute("aria-expanded", "false");
     document.body.classList.remove("beside");
-    button.focus();
+    explained.hide();
+    (opener.isConnected ? opener : button).focus();
   });
   dialog.addEventListener("keydown", (event) => event.key === "Escape" && dialog.close());
   dialog.addEventListener("click", (event) => {
@@ -53,10 +61,24 @@ export function drawer(session) {
     dialog.close();
     open();
   });
+  session.addEventListener("why", ({ detail: { entry } }) => {
+    if (!dialog.open) {
+      opener = document.activeElement;
+      open();
+    }
+    dialog.scrollTop = 0;
+    explained.show(entry);
+  });
   for (const name of ["acted", "measured", "list"]) session.addEventListener(name, () => paint("journey"));
-  session.addEventListener("current", () => paint("why"));
+  session.addEventListener("current", () => {
+    paint("why");
+    explained.again();
+  });
   session.addEventListener("profile", paintKnown);
-  session.addEventListener("shopper", () => paint("journey"));
+  session.addEventListener("shopper", () => {
+    explained.hide();
+    paint("journey");
+  });
 }
 
 function paintJourney({ journey }) {
@@ -107,13 +129,17 @@ function paintInterests({ profile }) {
   return [el("h3", {}, "Interests"), list("category", categories), list("brand", brands)];
 }
 
-function paintWhy({ current }) {
+function paintWhy(session) {
+  const { current } = session;
   const head = el("h3", {}, "Why these items");
   if (!current) return [head, el("p.quiet", {}, "The list is not there yet.")];
   return [
     head,
-    el("ol.why", {}, current.items.slice(0, REASONS_SHOWN).map(({ item_id: id, item, reason, score }) =>
-      el("li", {}, el("a", { href: itemLink(id) }, (item?.title ?? id).split(",")[0]), el("span", {}, reason), el("span.figure", { title: "score" }, figure(score))))),
+    el("ol.why", {}, current.items.slice(0, REASONS_SHOWN).map((entry) => {
+      const title = (entry.item?.title ?? entry.item_id).split(",")[0];
+      const ask = el("button.plain", { type: "button", "aria-label": `Why ${title}?`, onclick: () => session.askWhy(entry) }, "Why this?");
+      return el("li", {}, el("a", { href: itemLink(entry.item_id) }, title), el("span.figure", { title: "score" }, figure(entry.score)), el("span.reason", {}, entry.reason), ask);
+    })),
     el(
       "dl.facts",
       {},

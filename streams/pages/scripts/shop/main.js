@@ -87,12 +87,13 @@ function showCart() {
 }
 
 function showReach() {
-  const { unreachedSince: since, heldSince } = session;
+  const { unreachedSince: since, heldSince, tracker } = session;
+  const kept = tracker.unkept ? "kept for as long as this page is open (the browser has no room for them), and sent later" : "kept and sent later";
   document.getElementById("lost").textContent =
     since !== null
-      ? `The server has not answered since ${clock(since)}. These are the last lists; your clicks are kept and sent later.`
+      ? `The server has not answered since ${clock(since)}. These are the last lists; your clicks are ${kept}.`
       : heldSince !== null
-        ? `The shop can't take your clicks since ${clock(heldSince)}. They are kept and sent later.`
+        ? `The shop can't take your clicks since ${clock(heldSince)}. They are ${kept}.`
         : "";
   if (since === null && !document.querySelector("#categories ul")) showCategories();
 }

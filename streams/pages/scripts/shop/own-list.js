@@ -1,13 +1,15 @@
 /** The shopper's home list, live: each change is read, moved into place, and timed from the click that caused it. */
 
 import { el, fill } from "../dom.js";
-import { span } from "../words.js";
+import { clock, span } from "../words.js";
 import { Cards, servedNote } from "./cards.js";
 import { say } from "./voice.js";
 
 const VERBS = { clicks: "your look at", carts: "your cart and", reviews: "your review of" };
 /** Without a notice after an event, ask all the same: the stream of changes may be cut off. */
 const ASK_AGAIN_MS = [1_500, 4_000];
+/** No notice tells of a new price, or of an item that is gone: ask now and then, which costs little with an ETag. */
+const LOOK_EVERY_MS = 30_000;
 
 /**
  * @param {import("./session.js").Session} session
@@ -20,10 +22,12 @@ export function ownList(session, signal, { title, size, level }) {
   const age = el("p.age");
   const timed = el("p.timed", { hidden: true });
   const note = el("p.note");
+  const behind = el("p.behind", { role: "status" });
   const node = el(
     "section.own",
     {},
     el("div.head", {}, el(level, { id, tabindex: "-1" }, title), el("div.live", {}, timed, age)),
+    behind,
     note,
     cards.node,
   );
@@ -37,30 +41,35 @@ export function ownList(session, signal, { title, size, level }) {
       session.failed(error);
       return;
     }
-    if (fresh.user_id !== session.userId || fresh.list_id === list?.list_id) return;
+    if (fresh.user_id !== session.userId) return;
     const hadFocus = cards.node.contains(document.activeElement);
     const entered = await cards.show(fresh);
     if (entered === null) return;
     if (hadFocus && !cards.node.contains(document.activeElement)) node.querySelector(`#${id}`).focus();
-    const changed = list !== null;
+    const known = list;
     list = session.current = { ...fresh, receivedAt: Date.now() };
     fill(note, servedNote(fresh));
+    if (fresh.list_id === known?.list_id) return;
     node.dataset.list = fresh.list_id;
     node.dataset.cause = fresh.caused_by ?? "";
     tick();
     session.rendered(fresh);
     session.dispatchEvent(new CustomEvent("current"));
-    if (changed && entered) say(`Your list changed: ${entered} new ${entered === 1 ? "item" : "items"}.`);
+    if (known && entered) say(`Your list changed: ${entered} new ${entered === 1 ? "item" : "items"}.`);
   }
 
   function tick() {
     if (!list) return;
     const ms = list.age_ms + Date.now() - list.receivedAt;
     age.textContent = list.age_ms === null ? "" : ms < 1000 ? "List written just now" : `List written ${span(ms)} ago`;
+    const since = session.behindSince;
+    node.toggleAttribute("data-behind", since !== null);
+    const words = since === null ? "" : `No new list has come since ${clock(since)}. Your clicks are taken and will count; this older list stays until then.`;
+    if (behind.textContent !== words) behind.textContent = words;
   }
 
-  const clock = setInterval(tick, 1000);
-  signal.addEventListener("abort", () => (clearInterval(clock), cards.close()));
+  const timers = [setInterval(tick, 1000), setInterval(() => !document.hidden && read(), LOOK_EVERY_MS)];
+  signal.addEventListener("abort", () => (timers.forEach(clearInterval), cards.close()));
   const listen = (name, listener) => session.addEventListener(name, listener, { signal });
   listen("shopper", () => {
     timed.hidden = true;

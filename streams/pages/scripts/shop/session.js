@@ -3,7 +3,8 @@
  *
  * Fires `shopper` (somebody else shops now), `acted` (an event is on its way), `list` (a list of the shopper changed),
  * `profile` (what is known of the shopper changed), `measured` (an event's list is on the screen), `reached`,
- * `unreached` (the API), `held` (events wait, or no longer do) and `locked` (the API wants a key).
+ * `unreached` (the API), `held` (events wait, or no longer do), `locked` (the API wants a key) and `why` (somebody asks
+ * why an item is in the list).
  */
 
 import { Connection, Lists, Tracker, follow, newId, stored } from "../client.js";
@@ -12,10 +13,13 @@ const STORE = "lastclick.shopper";
 const SHOWN_FOR_MS = 1000;
 /** An event whose list has not come by then is no longer waited for. */
 const PATIENCE_MS = 10_000;
+/** Without a list that knows an event after this long, the lists are behind: usual is a fraction of a second. */
+const BEHIND_MS = 5_000;
 
 export class Session extends EventTarget {
   #stop = () => {};
-  #acted = new Map();
+  #acted = new Map(); // events that no list knows yet, by id, oldest first
+  #told = new Map(); // when impressions were told of, by event id
   #shown = new Set();
   #waiting = new Map();
 
@@ -25,7 +29,8 @@ export class Session extends EventTarget {
     this.lists = new Lists(this.connection);
     this.tracker = new Tracker(this.connection, "", {
       onState: (waiting, error) => this.#sent(error),
-      onRefused: (entry, error) => this.#fire("refused", { entry, error }),
+      onRefused: ({ event }) => this.#acted.delete(event.event_id),
+      onUnkept: () => this.#fire("held"),
     });
     this.cart = new Map();
     this.profile = null;
@@ -45,6 +50,7 @@ export class Session extends EventTarget {
     this.userId = this.tracker.userId = userId;
     stored("localStorage").setItem(STORE, userId);
     this.#acted.clear();
+    this.#told.clear();
     this.#shown.clear();
     Object.assign(this, { profile: null, journey: null });
     this.cart.clear();
@@ -105,7 +111,7 @@ export class Session extends EventTarget {
         }
         const itemIds = this.#waiting.get(listId);
         this.#waiting.delete(listId);
-        if (this.userId === userId) this.tracker.impressions(listId, itemIds);
+        if (this.userId === userId) this.#told.set(this.tracker.impressions(listId, itemIds).event_id, performance.now());
       };
       setTimeout(tell, SHOWN_FOR_MS);
       this.#waiting.set(listId, []);
@@ -116,14 +122,28 @@ export class Session extends EventTarget {
   /** A list is on the screen: if one of our events caused it, its way has an end. */
   rendered(list) {
     // A list that is read after an event's notice knows the event, even if a later one caused it.
-    const acted = this.#acted.get(list.caused_by) ?? this.#pending().findLast((each) => each.noticed !== null);
+    const acted = this.#acted.get(list.caused_by) ?? [...this.#acted.values()].findLast((each) => each.noticed !== null);
+    const knownAt = acted?.at ?? this.#told.get(list.caused_by) ?? -Infinity;
+    const knownMs = list.served.source === "user" ? list.event_at_ms : -Infinity;
+    for (const [id, { at, event }] of this.#acted) if (at <= knownAt || event.occurred_at_ms <= knownMs) this.#acted.delete(id);
     if (!acted) return;
-    for (const [id, each] of this.#acted) if (each.at <= acted.at) this.#acted.delete(id);
     requestAnimationFrame(() => {
       acted.total = performance.now() - acted.at;
       this.journey = acted;
       this.#fire("measured", { journey: acted });
     });
+  }
+
+  /** When the oldest event happened that was taken and that no list knows, once that is unusual; else null. */
+  get behindSince() {
+    const [oldest] = this.#acted.values();
+    const late = oldest && performance.now() - oldest.at > BEHIND_MS;
+    return late && !this.tracker.waiting && this.unreachedSince === null ? oldest.event.occurred_at_ms : null;
+  }
+
+  /** Somebody asks why an item is in the list. */
+  askWhy(entry) {
+    this.#fire("why", { entry });
   }
 
   /** Ask what is known of the shopper now. */
@@ -152,8 +172,7 @@ export class Session extends EventTarget {
   /** Events whose lists are on their way, oldest first. */
   #pending() {
     const oldest = performance.now() - PATIENCE_MS;
-    for (const [id, { at }] of this.#acted) if (at < oldest) this.#acted.delete(id);
-    return [...this.#acted.values()];
+    return [...this.#acted.values()].filter(({ at }) => at >= oldest);
   }
 
   #takeCart(held) {
