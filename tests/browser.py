@@ -20,7 +20,6 @@ LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
     "phone": {"color_scheme": "light", **SMALLEST},
-    "phone-dark": {"color_scheme": "dark", **SMALLEST},
 }
 WAIT_MS = 60_000
 """For what a page does on a machine that is busy with other things."""

@@ -25,7 +25,6 @@ from streams.occlusion import Occlusions
 from streams.settings import Settings
 from streams.store import RecommendationList
 
-
 MOST_AT_ONCE = 8
 """Explanations under way: each holds the shelf's thread for some milliseconds, in which scenes are ranked too."""
 

@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
+from deploy.local.ports import choose_ports
+from feature_repo.cassandra_cluster import split_addresses
 from feature_repo.events import Item, encode
 from feature_repo.sources import Source
 from feature_repo.sources.online_retail import OnlineRetail
 from feature_repo.sources.shop import Shop
 from streams.settings import Settings
 from streams.topics import ITEMS, USER_TOPICS, create_topics
+from tests.chaos.proxy import Proxy
+from tests.integration.api_process import ApiProcess
 from tests.integration.clients import RUN, Sender, Storefront, Tail
 from tests.integration.running import Fleet, Workers
 
@@ -164,6 +169,46 @@ def workers(fleet: Fleet, settings: Settings, stock: list[Item]) -> Workers:
     workers = fleet.of(settings, 2)
     workers.wait_drained()
     return workers
+
+
+@pytest.fixture(scope="session")
+def proxy(settings: Settings) -> Iterator[Proxy]:
+    """What stands between the API and Cassandra."""
+    (host,), port = split_addresses([settings.cassandra])
+    if host != "127.0.0.1":
+        pytest.skip(f"the proxy stands before servers of this machine; Cassandra is at {host}")
+    proxy = Proxy(choose_ports({"proxy": 0})["proxy"], port or 0)
+    proxy.start()
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(settings: Settings) -> psutil.Process:
+    """The broker's process, to be paused."""
+    host, _, port = settings.kafka.rpartition(":")
+    if host != "127.0.0.1":
+        pytest.skip(f"a broker is stopped where it is a process of this machine; it is at {host}")
+    found = [
+        each.pid for each in psutil.net_connections("tcp") if each.laddr[1] == int(port) and each.status == "LISTEN"
+    ]
+    return psutil.Process(next(pid for pid in found if pid))
+
+
+@pytest.fixture(scope="session")
+def api(
+    settings: Settings, proxy: Proxy, fleet: Fleet, stock: list[Item], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiProcess]:
+    """One API for all tests of it; it starts while the workers do."""
+    log = tmp_path_factory.mktemp("api") / "serve.log"
+    # A busy machine is no reason to fall back here.
+    process = ApiProcess(settings, log, cassandra=proxy.address, read_deadline_ms=2_000, collect_deadline_ms=2_000)
+    try:
+        fleet.of(settings, 2)
+        process.start()
+        yield process
+    finally:
+        process.stop()
 
 
 @pytest.fixture(scope="session")

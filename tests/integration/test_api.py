@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import httpx
 import psutil
 import pytest
 
-from deploy.local.ports import choose_ports
 from feature_repo.cassandra_cluster import connect, split_addresses
 from feature_repo.events import Item
 from streams.api.client import ApiError, Client
@@ -31,33 +28,6 @@ from tests.streams.api.rows_contract import check_rows
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-
-DEADLINE_MS = 2_000
-"""Longest wait for Cassandra: a busy machine is no reason to fall back here."""
-
-
-@pytest.fixture(scope="module")
-def proxy(settings: Settings) -> Iterator[Proxy]:
-    """What stands between the API and Cassandra."""
-    (host,), port = split_addresses([settings.cassandra])
-    if host != "127.0.0.1":
-        pytest.skip(f"the proxy stands before servers of this machine; Cassandra is at {host}")
-    proxy = Proxy(choose_ports({"proxy": 0})["proxy"], port or 0)
-    proxy.start()
-    yield proxy
-    proxy.stop()
-
-
-@pytest.fixture(scope="module")
-def api(settings: Settings, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
-    log = tmp_path_factory.mktemp("api") / "serve.log"
-    rules = {"read_deadline_ms": DEADLINE_MS, "collect_deadline_ms": 2_000}
-    process = ApiProcess(settings, log, cassandra=proxy.address, **rules)
-    try:
-        process.start()
-        yield process
-    finally:
-        process.stop()
 
 
 def test_posted_click_is_streamed_and_read_back_in_a_new_list(
@@ -236,12 +206,11 @@ def test_lists_outlive_cassandra(workers: Workers, api: ApiProcess, proxy: Proxy
 
 
 def test_reads_outlive_kafka_and_events_are_refused_until_it_is_back(
-    workers: Workers, api: ApiProcess, settings: Settings, stock: list[Item]
+    workers: Workers, api: ApiProcess, broker: psutil.Process, stock: list[Item]
 ) -> None:
-    broker = _listener(settings.kafka)
     event = {"user_id": user("api-fay"), "item_id": stock[0].item_id, "event_id": user("api-fay-click")}
 
-    broker.send_signal(signal.SIGSTOP)
+    broker.suspend()
     try:
         # A thread of the broker that was about to answer may still do so.
         refused = wait_until(lambda: _refusal(api.post("clicks", event)), 60, "an event that is refused")
@@ -250,7 +219,7 @@ def test_reads_outlive_kafka_and_events_are_refused_until_it_is_back(
         assert api.home(event["user_id"])["items"]
         assert api.get("/v1/items?query=a").status_code == 200
     finally:
-        broker.send_signal(signal.SIGCONT)
+        broker.resume()
     wait_until(lambda: api.post("clicks", event).status_code == 202, 60, "an accepted event")
 
 
@@ -283,14 +252,3 @@ def test_rows_of_cassandra_keep_the_contract(storefront: Storefront, settings: S
 
 def _fallen_back(page: dict[str, Any]) -> dict[str, Any] | None:
     return page if "Cassandra" in page["served"]["reason"] else None
-
-
-def _listener(address: str) -> psutil.Process:
-    """Process that listens on an address of this machine."""
-    host, _, port = address.rpartition(":")
-    if host != "127.0.0.1":
-        pytest.skip(f"a broker is stopped where it is a process of this machine; it is at {host}")
-    found = [
-        each.pid for each in psutil.net_connections("tcp") if each.laddr[1] == int(port) and each.status == "LISTEN"
-    ]
-    return psutil.Process(next(pid for pid in found if pid))

@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from deploy.local.ports import choose_ports
-from feature_repo.cassandra_cluster import split_addresses
 from feature_repo.events import Item
-from streams.settings import Settings
 from tests.browser import LOOKS, SMALLEST, WAIT_MS, Pages, open_browser, screenshot_folder
 from tests.chaos.proxy import Proxy
 from tests.integration.api_process import ApiProcess
 from tests.integration.clients import Sender, click, user
-from tests.integration.running import Workers
+from tests.integration.running import START_TIMEOUT_S, Workers
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -33,34 +32,9 @@ LIMIT_MS = 1_000
 
 
 @pytest.fixture(scope="module")
-def proxy(settings: Settings) -> Iterator[Proxy]:
-    """What stands between the API and Cassandra."""
-    (host,), port = split_addresses([settings.cassandra])
-    if host != "127.0.0.1":
-        pytest.skip(f"the proxy stands before servers of this machine; Cassandra is at {host}")
-    proxy = Proxy(choose_ports({"proxy": 0})["proxy"], port or 0)
-    proxy.start()
-    yield proxy
-    proxy.stop()
-
-
-@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with open_browser() as browser:
         yield browser
-
-
-@pytest.fixture(scope="module")
-def api(
-    browser: Any, settings: Settings, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ApiProcess]:
-    log = tmp_path_factory.mktemp("api") / "serve.log"
-    process = ApiProcess(settings, log, cassandra=proxy.address, read_deadline_ms=2_000)
-    try:
-        process.start()
-        yield process
-    finally:
-        process.stop()
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +80,11 @@ def wait_new_list(page: Any, before: str) -> None:
     page.wait_for_function("before => document.querySelector('.own').dataset.list !== before", arg=before)
 
 
+def look_at(page: Any) -> None:
+    """Open the first description that is not open yet, which is a click."""
+    page.locator(".own .card button[aria-expanded=false]").first.click()
+
+
 def wait_measured(page: Any) -> float:
     """Milliseconds from the last event until its list was on the screen, as the page has measured."""
     page.wait_for_selector(".timed:not([hidden])")
@@ -125,9 +104,8 @@ def test_lists_change_within_a_second_of_a_click(shop: Callable[..., Any], pages
     settle(page)
     took = []
     # The first click warms caches, and the shopper has no list before it.
-    for number in range(CLICKS + 1):
-        card = page.locator(".own .card").nth(number)
-        card.get_by_role("button", name="Quick look").click()
+    for _ in range(CLICKS + 1):
+        look_at(page)
         took.append(wait_measured(page))
     log.info("click to new list on the screen, ms: %s", took)
 
@@ -139,6 +117,10 @@ def test_lists_change_within_a_second_of_a_click(shop: Callable[..., Any], pages
     drawer.locator(".events li").nth(CLICKS).wait_for()
     assert drawer.locator(".big").inner_text().endswith(("low", "medium", "high"))
     pages.keep(page, "shop-with-drawer")
+    drawer.get_by_role("button", name="Why").first.click()
+    drawer.locator(".explained .parts li", has_text="You looked at").first.wait_for()
+    assert "no. 1" in drawer.locator(".explained .way li").last.inner_text()
+    pages.keep(page, "why-this")
     page.keyboard.press("Escape")
     page.wait_for_function("document.activeElement.id === 'behind'")
     assert not drawer.is_visible()
@@ -276,6 +258,83 @@ def test_no_view_breaks_a_rule_of_axe(
     assert not found
 
 
+def test_page_whose_server_is_gone_keeps_its_lists_and_sends_later(shop: Callable[..., Any], pages: Pages) -> None:
+    page = shop()
+    before = settle(page)
+    page.context.set_offline(True)
+    page.locator(".own .card").nth(0).get_by_role("button", name="to the cart").click()
+    page.get_by_text("The server has not answered since").wait_for()
+    assert page.locator(".own .card").count() > 0
+    pages.keep(page, "unreached")
+    page.context.set_offline(False)
+    wait_new_list(page, before)
+    page.wait_for_function("document.getElementById('lost').textContent === ''")
+
+
+def test_lists_stay_and_say_that_they_are_behind_while_no_worker_runs(
+    shop: Callable[..., Any], pages: Pages, workers: Workers
+) -> None:
+    page = shop()
+    settle(page)
+    look_at(page)
+    wait_measured(page)
+    before = settle(page)
+    running = [psutil.Process(worker.pid) for worker in workers.ready()]
+    for worker in running:
+        worker.suspend()
+    try:
+        look_at(page)
+        page.get_by_text("No new list has come since").wait_for()
+        assert page.locator(".own[data-behind] .age").inner_text().startswith("List written")
+        assert settle(page) == before
+        assert page.locator(".own .card").count() > 0
+        assert page.inner_text("#lost") == ""  # clicks are taken
+        page.locator("#categories a").nth(1).click()
+        page.wait_for_selector("main:not([aria-busy]) .card")
+        page.click("#categories a[href='#/']")
+        page.wait_for_selector(".own[data-behind] .card")
+        pages.keep(page, "without-worker")
+    finally:
+        for worker in running:
+            worker.kill()
+    # Others are started in their place.
+    page.wait_for_function(
+        "!document.querySelector('.own').hasAttribute('data-behind')", timeout=START_TIMEOUT_S * 1000
+    )
+    assert settle(page) != before
+    wait_until(workers.all_ready, START_TIMEOUT_S, "workers in place of those that were killed")
+
+
+def test_clicks_wait_in_the_page_while_kafka_is_stopped_and_count_once(
+    shop: Callable[..., Any], pages: Pages, api: ApiProcess, workers: Workers, broker: psutil.Process
+) -> None:
+    page = shop()
+    settle(page)
+    look_at(page)
+    wait_measured(page)
+    before = settle(page)
+    shopper = page.evaluate("localStorage.getItem('lastclick.shopper')")
+    broker.suspend()
+    try:
+        look_at(page)
+        look_at(page)
+        page.get_by_text("The shop can't take your clicks since").wait_for()
+        page.locator("#categories a").nth(1).click()
+        page.wait_for_selector("main:not([aria-busy]) .card")
+        page.click("#categories a[href='#/']")
+        page.wait_for_selector(".own .card")
+        assert settle(page) == before
+        assert len(page.evaluate("JSON.parse(localStorage.getItem('lastclick.events'))")) >= 2
+        pages.keep(page, "without-kafka")
+    finally:
+        broker.resume()
+    wait_new_list(page, before)
+    page.wait_for_function("document.getElementById('lost').textContent === ''")
+    # What the broker took without saying so was sent again.
+    workers.wait_drained()
+    assert api.get(f"/v1/users/{shopper}/profile").json()["behaviour"]["clicks"] == 3
+
+
 def test_shop_stays_usable_without_cassandra_and_says_so(shop: Callable[..., Any], pages: Pages, proxy: Proxy) -> None:
     page = shop()
     settle(page)
@@ -295,29 +354,3 @@ def test_shop_stays_usable_without_cassandra_and_says_so(shop: Callable[..., Any
         proxy.accept()
     page.locator(".own .card").nth(0).get_by_role("button", name="Quick look").click()
     wait_measured(page)
-
-
-def test_page_whose_server_is_gone_keeps_its_lists_and_sends_later(shop: Callable[..., Any], pages: Pages) -> None:
-    page = shop()
-    before = settle(page)
-    page.context.set_offline(True)
-    page.locator(".own .card").nth(0).get_by_role("button", name="to the cart").click()
-    page.get_by_text("The server has not answered since").wait_for()
-    assert page.locator(".own .card").count() > 0
-    pages.keep(page, "unreached")
-    page.context.set_offline(False)
-    wait_new_list(page, before)
-    page.wait_for_function("document.getElementById('lost').textContent === ''")
-
-
-def test_clicks_that_kafka_cannot_take_are_kept_and_sent_later(shop: Callable[..., Any], pages: Pages) -> None:
-    page = shop()
-    before = settle(page)
-    # What the collector answers while the broker is away.
-    away = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"detail": "the broker did not acknowledge"}}
-    page.route("**/v1/events:batch", lambda route: route.fulfill(**away))
-    page.locator(".own .card").nth(0).get_by_role("button", name="Quick look").click()
-    page.get_by_text("The shop can't take your clicks since").wait_for()
-    page.unroute("**/v1/events:batch")
-    wait_new_list(page, before)
-    page.wait_for_function("document.getElementById('lost').textContent === ''")

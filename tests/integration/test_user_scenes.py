@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
 from feature_repo.events import Item, encode
-from streams.settings import Settings
 from tests.integration.api_process import ApiProcess
 from tests.integration.clients import Sender, user
 from tests.integration.running import Workers
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def api(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
-    # A busy machine is no reason to fall back here.
-    process = ApiProcess(settings, tmp_path_factory.mktemp("api") / "serve.log", read_deadline_ms=2_000)
-    try:
-        process.start()
-        yield process
-    finally:
-        process.stop()
 
 
 def scene(api: ApiProcess, user_id: str, query: str) -> dict[str, Any]:

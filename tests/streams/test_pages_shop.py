@@ -254,7 +254,8 @@ def test_shopper_is_told_that_clicks_wait_in_memory_where_the_storage_is_full(pa
         """() => {
           const setItem = Storage.prototype.setItem;
           Storage.prototype.setItem = function (name, value) {
-            if (this === localStorage && name === "lastclick.events") throw new DOMException("full", "QuotaExceededError");
+            const full = this === localStorage && name === "lastclick.events";
+            if (full) throw new DOMException("full", "QuotaExceededError");
             setItem.call(this, name, value);
           };
         }"""

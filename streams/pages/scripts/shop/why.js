@@ -87,7 +87,7 @@ function moved({ causes, score }) {
     "div",
     {},
     el("h4", {}, "What moved its score"),
-    el("p.quiet", {}, "Its score would change by this much, had you not done it. Parts need not add up: like deeds stand in for each other."),
+    el("p.quiet", {}, "By how much each thing you did raised or lowered its score: the score with it, less the score without. Parts need not add up, as like deeds stand in for each other."),
     parts.length
       ? el("ul.parts", {}, parts.slice(0, CAUSES_SHOWN).map((cause) => part(cause, most)))
       : el("p", {}, "No single thing that you did: it comes from all of it."),
@@ -123,7 +123,7 @@ function steps(found) {
       step(`rank among ${whole(among)} items`, `no. ${whole(rank)}`),
       step("rank among those that may be shown to you", showable === null ? "none" : `no. ${whole(showable)}`),
       rules.map((rule) => step("a rule of the shop", rule, ".said")),
-      hurdles.map(({ words }) => step("kept out of a list made now", words, ".said")),
+      hurdles.map(({ words }) => step("kept out of a list made now", words, ".said.held")),
       step(stored ? `place in your list of ${whole(stored.items)}, with its variety` : "place in your list", place ? `no. ${whole(place)}` : "none"),
     ),
   );
@@ -137,7 +137,7 @@ function forecast({ features, propensity }) {
   return el(
     "details",
     {},
-    el("summary", {}, `Features: a purchase within a day, ${(100 * propensity).toFixed(1)} %`),
+    el("summary", {}, `Features: a purchase within a day, ${(100 * propensity).toFixed(1)}\u00a0%`),
     el("p.quiet", {}, "They make the forecast; the order of the list comes from what you did."),
     el("ul.parts", {}, shown.map(({ name, known, propensity_part: share }) =>
       el("li", {},
