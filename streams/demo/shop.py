@@ -3,6 +3,8 @@
 A visit takes ten minutes of shop time, which pass in a quarter of a second at 200 events/s: nobody could watch it. So
 the events of the followed shopper are taken out of the stream and sent seconds apart, in order and with their own
 times. State merges by event time, so this changes no result.
+
+Some items are on offer when it begins, and for two months of shop time: half an hour at 200 events/s.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ import msgspec
 
 from feature_repo.events import Click, Event, Item, Review
 from feature_repo.sources.shop import Shop
+from feature_repo.sources.shop.offers import with_offers
 from streams.demo.casting import MOST_STEPS, cast
 from streams.demo.sent import Sent
 
+DAY_MS = 86_400_000
 FIRST_DAY = 28
 """Models are trained on the days before."""
 LOOK_AHEAD = 12_000
@@ -51,6 +55,7 @@ class DemoShop:
         self.shop_ms = 0
         """Time in the shop; 0 until the first event is about to be sent."""
         self._shop = Shop(seed=seed, days=None, first_day=FIRST_DAY)
+        self._items = with_offers(self._shop.items(), seed, self._shop.start_ms + FIRST_DAY * DAY_MS)
         self._source = self._shop.events()
         self._prefix = prefix
         self._follow: Callable[[str], None] = lambda user_id: None
@@ -64,8 +69,8 @@ class DemoShop:
         self._stepped_at = 0.0
 
     def items(self) -> Iterator[Item]:
-        """Yield the catalogue."""
-        return self._shop.items()
+        """Yield the catalogue, in which some items are on offer."""
+        return iter(self._items)
 
     def count(self) -> int | None:
         """Return None: the shop never closes."""

@@ -3,14 +3,16 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import islice
 
+import msgspec
 import pytest
 
-from feature_repo.events import Cart, Click, DecodeError, Event, Review, decode_event, encode
+from feature_repo.events import Cart, Click, DecodeError, Event, Review, decode_event, decode_item, encode
 from feature_repo.sources.shop import Shop
 from streams.demo.broken import broken_events
 from streams.demo.casting import FEWEST_STEPS, cast
 from streams.demo.sent import KEPT_SHOPPERS, Sent
 from streams.demo.shop import FIRST_DAY, DemoShop
+from streams.prices import Prices
 
 
 def click(user_id: str, number: int) -> tuple[str, Event]:
@@ -50,6 +52,26 @@ def test_demo_sends_days_after_those_that_models_saw(
 ) -> None:
     begin_ms = Shop().start_ms + FIRST_DAY * 86_400_000
     assert all(event.occurred_at_ms >= begin_ms for _, event in sent_in_order[1])
+
+
+def test_some_items_are_on_offer_when_the_demo_begins_and_cost_what_they_cost() -> None:
+    begin_ms, plain, demo = Shop().start_ms + FIRST_DAY * 86_400_000, list(Shop().items()), list(DemoShop(7).items())
+    prices = Prices()
+    prices.grow(len(demo))
+    for row, item in enumerate(demo):
+        prices.put(row, item)
+        assert decode_item(item.item_id.encode(), encode(item)) == item
+    on_offer = prices.on_offer(begin_ms)
+
+    assert 60 <= on_offer.sum() <= 110
+    assert ((prices.discount > 0) == on_offer).all()
+    assert prices.on_offer(begin_ms + 50 * 86_400_000).sum() == on_offer.sum()
+    assert {demo[row].category for row in on_offer.nonzero()[0]} == {item.category for item in plain}
+    # Whatever models and features read of an item is as in the shop that models are trained on.
+    unmarked = {"list_price": None, "promotion_id": None, "promotion_from_ms": None, "promotion_until_ms": None}
+    assert [msgspec.structs.replace(item, **unmarked) for item in demo] == plain
+    assert list(DemoShop(7, "again-").items()) == demo
+    assert list(DemoShop(8).items()) != demo
 
 
 def test_events_of_each_shopper_stay_in_order_and_carry_the_prefix(

@@ -112,7 +112,7 @@ def make_catalogue(seed: int, products: int, start_ms: int, id_prefix: str) -> C
                 description=description,
                 category=CATEGORIES[category_of[product]].name,
                 brand=brand,
-                price=_tidy_price(kind.price * float(np.exp(relative_price[product]))),
+                price=tidy_price(kind.price * float(np.exp(relative_price[product]))),
                 in_stock=True,
                 published_at_ms=int(published_at_ms[product]),
             )
@@ -187,7 +187,7 @@ def _describe(rng: np.random.Generator, kind: ProductType, brand: str, style: st
     return title, f"{openings[rng.integers(len(openings))]} {endings[rng.integers(len(endings))]}"
 
 
-def _tidy_price(price: float) -> float:
+def tidy_price(price: float) -> float:
     """Round to a shop's kind of price: 4.95, 12.90, 149.00."""
     if price < 10:
         return round(max(0.95, round(price * 2) / 2 - 0.05), 2)
