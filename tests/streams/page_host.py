@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import streams.pages
+from streams.api.site import SECURITY
 
 FILES = Path(streams.pages.__file__).parent
 PAGES = {"/": "shop.html", "/operate": "operate.html"}
@@ -106,6 +107,8 @@ class PageHost:
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
+                for name, value in SECURITY.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 

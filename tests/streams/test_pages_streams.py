@@ -52,7 +52,7 @@ def pages(browser: Any, tmp_path: Path) -> Iterator[Pages]:
 def follow(page: Any, host: PageHost, key: str | None = None) -> Any:
     page.goto(f"{host.address}/v1/nothing")
     page.evaluate(FOLLOW, [PATH, key])
-    page.wait_for_function("states.includes('open')")
+    page.wait_for_function("() => states.includes('open')")
     return page
 
 
@@ -63,7 +63,7 @@ def test_tabs_share_one_stream_and_all_hear_of_a_change(pages: Pages, host: Page
     assert host.streams(PATH) == host.asked[PATH] == 1
     host.tell(PATH, "list", {"list_id": "a"})
     for page in (first, *others):
-        page.wait_for_function("seen.length === 1")
+        page.wait_for_function("() => seen.length === 1")
         assert page.evaluate("[seen, states]") == [["a"], ["open"]]
 
 
@@ -73,10 +73,10 @@ def test_next_tab_reads_on_when_the_one_that_reads_leaves(pages: Pages, host: Pa
     second = follow(first.context.new_page(), host)
     first.close() if leave == "close" else first.evaluate(HIDE, "hidden")
 
-    second.wait_for_function("states.length === 2")
+    second.wait_for_function("() => states.length === 2")
     wait_until(lambda: host.streams(PATH) == 1, WAIT_S, "one stream")
     host.tell(PATH, "list", {"list_id": "b"})
-    second.wait_for_function("seen.length === 1")
+    second.wait_for_function("() => seen.length === 1")
     assert second.evaluate("states") == ["open", "open"], "the list is to be read again: a change may have been missed"
 
 
@@ -86,9 +86,9 @@ def test_hidden_tab_follows_nothing_until_it_is_seen(pages: Pages, host: PageHos
     wait_until(lambda: host.streams(PATH) == 0, WAIT_S, "no stream")
     page.evaluate(HIDE, "visible")
 
-    page.wait_for_function("states.length === 2")
+    page.wait_for_function("() => states.length === 2")
     host.tell(PATH, "list", {"list_id": "c"})
-    page.wait_for_function("seen.length === 1")
+    page.wait_for_function("() => seen.length === 1")
 
 
 def test_tabs_of_other_keys_share_nothing(pages: Pages, host: PageHost) -> None:
@@ -104,7 +104,7 @@ def test_all_tabs_hear_that_the_stream_is_lost_and_found(pages: Pages, host: Pag
     host.end_streams()
 
     for page in (first, second):
-        page.wait_for_function("states.length === 3")
+        page.wait_for_function("() => states.length === 3")
         assert page.evaluate("states") == ["open", "lost", "open"]
     assert host.asked[PATH] == 2
 
@@ -115,5 +115,5 @@ def test_who_stops_hears_no_more(pages: Pages, host: PageHost) -> None:
     second.evaluate("stop()")
     host.tell(PATH, "list", {"list_id": "d"})
 
-    first.wait_for_function("seen.length === 1")
+    first.wait_for_function("() => seen.length === 1")
     assert second.evaluate("seen") == []

@@ -11,6 +11,9 @@ const ASK_AGAIN_MS = [1_500, 4_000];
 /** No notice tells of a new price, or of an item that is gone: ask now and then, which costs little with an ETag. */
 const LOOK_EVERY_MS = 30_000;
 
+/** When a list's age was true: one that has not changed comes from the browser's cache, with the age of then. */
+const firstReceived = (fresh, held) => (held?.list_id === fresh.list_id && held.age_ms === fresh.age_ms ? held.receivedAt : Date.now());
+
 /**
  * @param {import("./session.js").Session} session
  * @param {AbortSignal} signal Ends it.
@@ -47,7 +50,7 @@ export function ownList(session, signal, { title, size, level }) {
     if (entered === null) return;
     if (hadFocus && !cards.node.contains(document.activeElement)) node.querySelector(`#${id}`).focus();
     const known = list;
-    list = session.current = { ...fresh, receivedAt: Date.now() };
+    list = session.current = { ...fresh, receivedAt: firstReceived(fresh, session.current) };
     fill(note, servedNote(fresh));
     if (fresh.list_id === known?.list_id) return;
     node.dataset.list = fresh.list_id;
