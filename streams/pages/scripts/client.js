@@ -185,6 +185,7 @@ export function follow(connection, path, handlers, onState = () => {}) {
   const take = ({ event, data, state, error }) => {
     // By itself, so that a fault of a handler is not taken for one of the stream.
     queueMicrotask(() => {
+      if (ended.signal.aborted) return;
       if (state) onState(state, error && new LastclickError(error.message, error.status, error.problem, error.retryAfterMs));
       else handlers[event]?.(data);
     });
