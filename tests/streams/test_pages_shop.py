@@ -50,6 +50,15 @@ EXPLANATION = {
             "title": "Cup",
             "score_part": -1.25,
         },
+        {
+            "event_id": None,
+            "topic": "clicks",
+            "occurred_at_ms": 1_760_000_000_000,
+            "action": "click",
+            "item_id": "rug",
+            "title": "Rug",
+            "score_part": 0.001,
+        },
     ],
     "features": [{"name": "activity", "values": {"clicks_1h": 2.0, "clicks_24h": 0}, "propensity_part": 0.031}],
     "hurdles": [{"name": "in_cart", "words": "it is in the user's cart"}],
@@ -180,7 +189,8 @@ def test_item_is_explained_by_keyboard_with_what_moved_it(page: Any) -> None:
     assert "put in the cart Cup" in first
     assert "\N{MINUS SIGN}1.25" in first
     assert "looked at Lamp" in second
-    assert "+0.8" in second
+    assert "+0.80" in second
+    assert "and 1 more, each of less weight" in panel.inner_text()
     way = panel.locator(".way").inner_text()
     for words in ("3.41", "no. 7", "no. 3", "boosted by the shop", "it is in the user's cart", "no. 1"):
         assert words in way

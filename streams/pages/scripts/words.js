@@ -28,8 +28,8 @@ export function figure(value) {
   return Math.abs(value) >= 100 ? WHOLE.format(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
-/** The same with its sign, of which minus is as wide as plus. */
-export const signed = (value) => `${value < 0 ? "\u2212" : "+"}${figure(Math.abs(value))}`;
+/** `+0.25`; the minus is as wide as the plus. */
+export const signed = (value, digits) => `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(digits)}`;
 
 /** `clicks_1h` as `clicks 1h`. */
 export const spaced = (name) => name.replaceAll("_", " ");

@@ -10,6 +10,8 @@ import { itemLink } from "./cards.js";
 import { did } from "./deeds.js";
 
 const CAUSES_SHOWN = 6;
+/** Of a score; what is less would be shown as nothing. */
+const LEAST_PART = 0.005;
 const VALUES_SHOWN = 3;
 
 /** @param {import("./session.js").Session} session */
@@ -79,10 +81,10 @@ function told(found) {
 }
 
 /** The events and by how much each moved the score. */
-function moved({ causes, score }) {
-  const parts = causes.filter(({ score_part: part }) => part !== 0).sort((a, b) => Math.abs(b.score_part) - Math.abs(a.score_part));
+function moved({ causes }) {
+  const parts = causes.filter(({ score_part: part }) => Math.abs(part) >= LEAST_PART).sort((a, b) => Math.abs(b.score_part) - Math.abs(a.score_part));
   const most = Math.max(...parts.map(({ score_part: part }) => Math.abs(part)), 1e-9);
-  const left = parts.length - CAUSES_SHOWN;
+  const left = causes.length - Math.min(parts.length, CAUSES_SHOWN);
   return el(
     "div",
     {},
@@ -91,7 +93,7 @@ function moved({ causes, score }) {
     parts.length
       ? el("ul.parts", {}, parts.slice(0, CAUSES_SHOWN).map((cause) => part(cause, most)))
       : el("p", {}, "No single thing that you did: it comes from all of it."),
-    left > 0 && el("p.quiet", {}, `and ${whole(left)} more, each of less weight. Score in all: ${figure(score)}`),
+    parts.length > 0 && left > 0 && el("p.quiet", {}, `and ${whole(left)} more, each of less weight`),
   );
 }
 
@@ -102,7 +104,7 @@ function part(cause, most) {
     "li",
     {},
     el("span", {}, `You ${did(cause.action)} `, el("a", { href: itemLink(cause.item_id) }, title), " ", el("time", { datetime: new Date(cause.occurred_at_ms).toISOString() }, moment(cause.occurred_at_ms))),
-    el(`span.figure${down ? ".down" : ".up"}`, {}, signed(cause.score_part)),
+    el(`span.figure${down ? ".down" : ".up"}`, {}, signed(cause.score_part, 2)),
     bar(Math.abs(cause.score_part) / most, down ? "down" : "up"),
   );
 }
@@ -133,7 +135,7 @@ function steps(found) {
 function forecast({ features, propensity }) {
   const groups = features.map((group) => ({ ...group, known: Object.entries(group.values).filter(([, value]) => value !== 0 && value !== "") }));
   const shown = groups.filter(({ known }) => known.length);
-  const points = (share) => `${signed(100 * share)} points`;
+  const points = (share) => `${signed(100 * share, 1)} points`;
   return el(
     "details",
     {},
