@@ -22,9 +22,9 @@ from scorer.publishing import publish_bundle, save_golden, staged_bundle, write_
 from scorer.recommender import GRAPH, ITEMS, OUTPUTS, Recommender
 from scorer.sessions import open_session
 from training.dataset import Dataset
-from training.forest import ML_DOMAIN, ML_OPSET
 from training.model_card import ModelCard, window_of
 from training.train import Trained
+from training.trees import ML_DOMAIN, ML_OPSET
 from training.warm_start import WEIGHTS
 from training.windows import newest_before
 

@@ -13,21 +13,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.sources import open_source
+from feature_repo.sources import Source, open_source
 from scorer.bundle import BundleError, latest_bundle
 from scorer.item_text import item_text
 from scorer.text_encoder import TextEncoder
 from training.dataset import MAX_EXAMPLES, Dataset, read_dataset
 from training.reporting import Progress
 from training.text_encoder import build
+from training.user_sample import UserSample
 
 
 def open_dataset(
-    source: str, path: Path | None, options: Mapping[str, Any], progress: Progress, max_examples: int = MAX_EXAMPLES
+    source: str,
+    path: Path | None,
+    options: Mapping[str, Any],
+    progress: Progress,
+    max_examples: int = MAX_EXAMPLES,
+    user_share: float = 1.0,
 ) -> Dataset:
-    """Replay a source; `options` are its own (see `feature_repo.sources.source_options`)."""
-    progress(f"replaying {source}")
-    dataset = read_dataset(open_source(source, path, **options), max_examples=max_examples, progress=progress)
+    """Replay a source, or the given share of its users.
+
+    `options` are the source's own (see `feature_repo.sources.source_options`).
+    """
+    progress(f"replaying {source}{'' if user_share == 1.0 else f', {user_share:.1%} of its users'}")
+    log: Source = open_source(source, path, **options)
+    if user_share < 1.0:
+        log = UserSample(log, user_share)
+    dataset = read_dataset(log, max_examples=max_examples, progress=progress)
     progress(
         f"{len(dataset.interactions.ms):,} interactions of {len(dataset.interactions.user_ids):,} users with "
         f"{len(dataset.items):,} items, {len(dataset.examples.user):,} propensity examples"

@@ -1,43 +1,45 @@
 """The propensity head's training: hidden vectors and features of the examples in, a fitted head out.
 
-The trunk stays as it is, so its output is computed once. The examples of the training part train the head's networks
-until those of the validation part (see `training.propensity_parts`) are forecast no better; that part also says how
-fine the head's forest is and what it weighs. Then both are trained anew, as chosen, on both parts, since the newest
-weeks tell most. Their probabilities are used as they are: a calibration fitted on a validation part of a thousand
-examples was further off than the head itself (docs/decisions/0013-forecast-without-a-tree.md).
+The trunk stays as it is, so its output is computed once. What the head consists of is chosen by cross-entropy on folds
+(see `training.propensity_parts`): the validation part, and parts of its size before it, each forecast from what came
+before. They say how long the networks learn and trees are boosted, how fine the forest is, and what each weighs. All
+is then trained anew, as chosen, on the training and the validation part, since the newest weeks tell most. The
+probabilities are used as they are: no calibration that was fitted on folds was nearer to what came after them
+(docs/decisions/0020-boosted-trees-in-the-graph.md).
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from torch import Tensor
-from torch.nn import functional
 
+from training.boosting import boost, plan_boosting
 from training.dataset import Dataset, Examples
-from training.forest import Forest
+from training.forest import grow_forest
 from training.model import Trunk
-from training.propensity_head import PropensityHead
-from training.propensity_parts import Parts
-from training.reporting import LOSS, VALIDATION, Pass, Progress, Record, unrecorded
+from training.propensity_head import MEMBERS, PropensityHead, log_odds
+from training.propensity_networks import Rows, fit_networks
+from training.propensity_parts import Fold, Parts, rolling_folds
+from training.reporting import Progress, Record, unrecorded
+from training.trees import Trees
 from training.windows import newest_before
 
-_BATCH = 256
+FOLDS = 3
 _EPOCHS = 40
-_PATIENCE = 4
-_RATE = 3e-3
-_DECAY = 0.3
 _FEWEST = 20  # of either label: below it a head would fit noise
 _EPOCHS_UNTESTED = 10  # where the validation part is too small to say when to stop
-_LEAVES = (1500, 300, 60)  # in how many leaves at most a tree parts the examples
+_LEAVES = (1500, 300, 60)  # in how many leaves at most a tree of the forest parts the examples
 _LEAVES_UNTESTED = 60
-_WEIGHTS = (1.0, 0.75, 0.5)  # of the forest beside the networks; alone they lost to it on every fold
-_WEIGHT_UNTESTED = 0.5
+_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of each of the head's members; together 1
+_WEIGHTS_UNTESTED = (0.5, 0.5, 0.0)
 _TREES_TRIED = 25  # enough to compare by
 
 
@@ -97,149 +99,150 @@ def fit_head(
     parts
         Which of them train and which validate; those of the test part are not looked at.
     seed
-        Of the batches.
+        Of the batches, of the cuts and of the features tried.
     progress
         Is told a line.
     record
-        Is given every pass that is validated, as ``propensity``.
+        Is given every pass of the networks that is validated, as ``propensity``.
 
     Returns
     -------
     FittedHead
-        Without figures where either part has fewer than 20 examples of a label: the head then learns for ten passes
-        on both, and where both together have fewer it answers the base rate.
+        Without figures where either part has fewer than 20 examples of a label: networks and forest then learn on
+        both as much as is safe, and where both together have fewer the head answers the base rate.
     """
     chosen = parts.training | parts.validation
     if _rarer(examples.bought[chosen]) < _FEWEST:
         head.answer(float(examples.bought[chosen].mean()) if chosen.any() else 0.0)
         head.eval()
         return FittedHead()
-    if any(_rarer(examples.bought[part]) < _FEWEST for part in (parts.training, parts.validation)):
+    folds = [fold for fold in rolling_folds(examples, parts, FOLDS) if _suffices(examples, fold)]
+    if not folds:
         progress(f"propensity  {_EPOCHS_UNTESTED} epochs; too few examples to validate on")
-        _fit(head, _Rows.of(hidden, examples, chosen), seed, _EPOCHS_UNTESTED)
-        _grow(head, examples, chosen, _LEAVES_UNTESTED, _WEIGHT_UNTESTED, seed)
-        head.eval()
+        plan = _Plan(_EPOCHS_UNTESTED, _LEAVES_UNTESTED, 0, _WEIGHTS_UNTESTED)
+        _train(head, hidden, examples, chosen, plan, seed)
         return FittedHead()
-    untrained = copy.deepcopy(head.state_dict())
-    validation = _Rows.of(hidden, examples, parts.validation)
-    best = _fit(head, _Rows.of(hidden, examples, parts.training), seed, _EPOCHS, validation, record)
-    if not best.epochs:
-        raise ArithmeticError("propensity: no epoch gave a finite cross-entropy on validation, expected a number")
-    planned = _plan_forest(examples, parts, best.logits, seed)
-    progress(
-        f"propensity  {best.epochs} epochs, cross-entropy on validation {best.error:.4f}; {planned.error:.4f} with a "
-        f"forest of at most {planned.leaves} leaves a tree that weighs {planned.weight}"
-    )
-    head.load_state_dict(untrained)
-    _fit(head, _Rows.of(hidden, examples, chosen), seed, best.epochs)
-    _grow(head, examples, chosen, planned.leaves, planned.weight, seed)
-    head.eval()
-    happened = examples.bought[parts.validation]
+    plan, forecast = _choose(head, hidden, examples, folds, seed, progress, record)
+    _train(head, hidden, examples, chosen, plan, seed)
+    happened = examples.bought[folds[0].validation]
     figures = {
-        "auc": float(roc_auc_score(happened, planned.forecast)),
-        "average_precision": float(average_precision_score(happened, planned.forecast)),
+        "auc": float(roc_auc_score(happened, forecast)),
+        "average_precision": float(average_precision_score(happened, forecast)),
     }
-    return FittedHead(figures, planned.forecast.astype(np.float32), happened)
+    return FittedHead(figures, forecast.astype(np.float32), happened)
 
 
 @dataclass(frozen=True)
-class _Planned:
-    """How fine a forest is grown and what it weighs; with it, cross-entropy and forecast [V] on the validation part."""
-
-    leaves: int
-    weight: float
-    error: float
-    forecast: NDArray[np.float64]
-
-
-def _plan_forest(examples: Examples, parts: Parts, logits: NDArray[np.float32], seed: int) -> _Planned:
-    """Choose the forest that validates best beside the networks, whose logits of the validation part are [V]."""
-    before, happened = examples.where(parts.training), examples.bought[parts.validation]
-    asked = torch.from_numpy(examples.features[parts.validation])
-    networks = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
-    tried = []
-    for leaves in _LEAVES:
-        forest = Forest()
-        forest.grow(before.features, before.bought, leaves=leaves, seed=seed, trees=_TREES_TRIED)
-        alone = forest(asked).numpy().astype(np.float64)
-        for weight in _WEIGHTS:
-            forecast = networks + weight * (alone - networks)
-            tried.append(_Planned(leaves, weight, float(log_loss(happened, forecast)), forecast))
-    return min(tried, key=lambda one: one.error)
-
-
-def _grow(
-    head: PropensityHead, examples: Examples, chosen: NDArray[np.bool_], leaves: int, weight: float, seed: int
-) -> None:
-    """Grow the head's forest on the chosen examples, bool [E]."""
-    head.forest.grow(examples.features[chosen], examples.bought[chosen], leaves=leaves, seed=seed)
-    head.weight_of_forest.fill_(weight)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Examples as tensors: hidden vectors [N, W], features [N, F], labels [N] of 0 and 1."""
-
-    hidden: Tensor
-    features: Tensor
-    bought: Tensor
-
-    @classmethod
-    def of(cls, hidden: NDArray[np.float32], examples: Examples, part: NDArray[np.bool_]) -> _Rows:
-        """Take the examples of a part, bool [E]."""
-        arrays = (hidden[part], examples.features[part], examples.bought[part].astype(np.float32))
-        return cls(*(torch.from_numpy(array) for array in arrays))
-
-
-@dataclass(frozen=True)
-class _Best:
-    """The epochs that validated best, their cross-entropy, and the logits of the validation part [V]."""
+class _Plan:
+    """How the head is trained: epochs of the networks, leaves of the forest, rounds of boosting, weights of MEMBERS."""
 
     epochs: int
-    error: float
-    logits: NDArray[np.float32]
+    leaves: int
+    rounds: int
+    weights: tuple[float, ...]
 
 
-_NONE = _Best(0, float("inf"), np.zeros(0, dtype=np.float32))
-
-
-def _fit(
+def _choose(
     head: PropensityHead,
-    rows: _Rows,
+    hidden: NDArray[np.float32],
+    examples: Examples,
+    folds: Sequence[Fold],
     seed: int,
-    epochs: int,
-    validation: _Rows | None = None,
-    record: Record = unrecorded,
-) -> _Best:
-    """Train on `rows` for `epochs`; with a validation part, until it gets no better."""
-    torch.manual_seed(seed)
-    head.cut(rows.features.numpy())
-    optimiser = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
-    best = _NONE
-    for epoch in range(1, epochs + 1):
-        head.train()
-        losses = []
-        for batch in torch.split(torch.randperm(len(rows.bought)), _BATCH):
-            logits = head.logits(rows.hidden[batch], rows.features[batch])  # [B, M]: every member learns for itself
-            labels = rows.bought[batch].unsqueeze(-1).expand_as(logits)
-            loss = functional.binary_cross_entropy_with_logits(logits, labels)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            losses.append(loss.detach())
-        if validation is None:
-            continue
+    progress: Progress,
+    record: Record,
+) -> tuple[_Plan, NDArray[np.float64]]:
+    """Choose by the folds, newest first; with the plan, the forecast of the newest one [V], which had not seen it."""
+    progress(f"propensity  trains on {len(folds)} {'fold' if len(folds) == 1 else 'folds'}")
+    epochs, networks = _plan_networks(head, hidden, examples, folds, seed, record)
+    leaves, forest = _plan_forest(examples, folds, seed)
+    rounds, boosted = plan_boosting(examples, folds, seed)
+    of_folds = [np.stack(logits, axis=-1) for logits in zip(networks, forest, boosted, strict=True)]  # [V, 3] each
+    logits = np.concatenate(of_folds)
+    happened = np.concatenate([examples.bought[fold.validation] for fold in folds])
+    mixtures = [weights for weights in product(_WEIGHTS, repeat=len(MEMBERS)) if sum(weights) == 1.0]
+    errors = [log_loss(happened, _probability(logits @ weights)) for weights in mixtures]
+    best = int(np.argmin(errors))
+    plan = _Plan(epochs, leaves, rounds, mixtures[best])
+    weighed = ", ".join(f"{member} {weight}" for member, weight in zip(MEMBERS, plan.weights, strict=True))
+    progress(
+        f"propensity  {epochs} epochs, a forest of at most {leaves} leaves a tree, {rounds} rounds of boosting; "
+        f"weights: {weighed}; cross-entropy on the folds {errors[best]:.4f}"
+    )
+    return plan, _probability(of_folds[0] @ plan.weights)
+
+
+def _plan_networks(
+    head: PropensityHead,
+    hidden: NDArray[np.float32],
+    examples: Examples,
+    folds: Sequence[Fold],
+    seed: int,
+    record: Record,
+) -> tuple[int, list[NDArray[np.float64]]]:
+    """Choose by the newest fold how long the networks learn; with it, their logits of every fold [V].
+
+    The head's networks are left untrained.
+    """
+    untrained = copy.deepcopy(head.state_dict())
+    newest = folds[0]
+    validation = Rows.of(hidden, examples, newest.validation)
+    best = fit_networks(head, Rows.of(hidden, examples, newest.training), seed, _EPOCHS, validation, record)
+    if not best.epochs:
+        raise ArithmeticError("propensity: no epoch gave a finite cross-entropy on validation, expected a number")
+    logits = [best.logits.astype(np.float64)]
+    for fold in folds[1:]:
+        head.load_state_dict(untrained)
+        fit_networks(head, Rows.of(hidden, examples, fold.training), seed, best.epochs)
         head.eval()
+        asked = Rows.of(hidden, examples, fold.validation)
         with torch.no_grad():
-            found = head(validation.hidden, validation.features)
-            error = float(functional.binary_cross_entropy_with_logits(found, validation.bought))
-        figures = {LOSS: float(torch.stack(losses).mean()), VALIDATION + "cross_entropy": error}
-        record(Pass("propensity", epoch, figures))
-        if error < best.error:
-            best = _Best(epoch, error, found.numpy())
-        elif epoch - best.epochs >= _PATIENCE:
-            break
-    return best
+            logits.append(head(asked.hidden, asked.features).double().numpy())
+    head.load_state_dict(untrained)
+    return best.epochs, logits
+
+
+def _plan_forest(examples: Examples, folds: Sequence[Fold], seed: int) -> tuple[int, list[NDArray[np.float64]]]:
+    """Choose how fine a forest is; with it, its logits of every fold [V]."""
+    tried = []
+    for leaves in _LEAVES:
+        logits, error = [], 0.0
+        for fold in folds:
+            before, happened = examples.where(fold.training), examples.bought[fold.validation]
+            forest = Trees()
+            forest.plant(grow_forest(before.features, before.bought, leaves=leaves, seed=seed, trees=_TREES_TRIED))
+            found = log_odds(forest(torch.from_numpy(examples.features[fold.validation]))).double().numpy()
+            logits.append(found)
+            error += log_loss(happened, _probability(found)) * len(happened)
+        tried.append((error, leaves, logits))
+    _, leaves, logits = min(tried, key=lambda one: one[0])
+    return leaves, logits
+
+
+def _train(
+    head: PropensityHead,
+    hidden: NDArray[np.float32],
+    examples: Examples,
+    chosen: NDArray[np.bool_],
+    plan: _Plan,
+    seed: int,
+) -> None:
+    """Train all members on the chosen examples, bool [E], as planned."""
+    before = examples.where(chosen)
+    fit_networks(head, Rows.of(hidden, examples, chosen), seed, plan.epochs)
+    head.forest.plant(grow_forest(before.features, before.bought, leaves=plan.leaves, seed=seed))
+    if plan.rounds:
+        head.boosted.plant(*boost(before.features, before.bought, rounds=plan.rounds, seed=seed))
+    head.weigh(plan.weights)
+    head.eval()
+
+
+def _probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits))
+    return probabilities
+
+
+def _suffices(examples: Examples, fold: Fold) -> bool:
+    return all(_rarer(examples.bought[part]) >= _FEWEST for part in (fold.training, fold.validation))
 
 
 def _rarer(labels: NDArray[np.bool_]) -> int:

@@ -19,6 +19,9 @@ def evaluate_propensity(
     path: cli.SourcePath = None,
     held_out_days: Annotated[float | None, typer.Option(help="Days at the log's end to test on.")] = None,
     examples: Annotated[int, typer.Option(min=1000, help="Moments of the log to learn and test on, about.")] = 60_000,
+    user_share: Annotated[
+        float, typer.Option(min=0.001, max=1.0, help="Share of the shoppers to read, drawn by a hash of their ids.")
+    ] = 1.0,
     training_seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder to write a picture into: reliability, stability.")] = None,
     days: cli.Days = None,
@@ -46,7 +49,7 @@ def evaluate_propensity(
     from training.settings import Settings
 
     options = source_options(days=days, seed=seed, column=column, action=action, time_unit=time_unit)
-    dataset = open_dataset(source, path, options, cli.say, max_examples=examples)
+    dataset = open_dataset(source, path, options, cli.say, max_examples=examples, user_share=user_share)
     settings, curves = Settings(budget_s=budget_s, threads=threads, seed=training_seed), Curves()
     with recording(
         curves, name=f"propensity {source}", settings=asdict(settings), tensorboard=tensorboard, progress=cli.say
@@ -54,6 +57,7 @@ def evaluate_propensity(
         found = evaluate(
             dataset,
             text_vectors(dataset, text_encoder(cli.models_dir(), cli.say)),
+            user_share=user_share,
             held_out_days=held_out_days or HELD_OUT_DAYS.get(source, 7.0),
             settings=settings,
             progress=cli.say,

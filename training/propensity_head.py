@@ -7,12 +7,14 @@ small networks of their own read them; their logits are averaged, which steadies
 cuts are buffers, so that they travel inside the graph.
 
 What depends on several features at once, such as a habit of a few large customers, trees find with fewer examples. So
-the answer is the mean of the networks' probability and of a `Forest`'s, with a weight that `training.propensity` sets.
+a forest of randomised trees (`training.forest`) and boosted trees (`training.boosting`) forecast too, and the answer is
+what the three logits come to, each with a weight that `training.propensity` sets.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,10 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.forest import Forest
+from training.trees import Trees
 
 RAREST = 0.002
 """Share of the examples beyond the outermost cuts on either side: what is as rare as that is taken for the limit."""
+
+SUREST = 1e-3
+"""Nearest that the forest's share comes to 0 or 1: a logit needs a limit, and shares of a few examples are no surer."""
+
+MEMBERS = ("networks", "forest", "boosted")
+"""What forecasts, in the order of the logits."""
 
 
 class PropensityHead(nn.Module):
@@ -45,7 +53,7 @@ class PropensityHead(nn.Module):
 
     lower: Tensor
     scale: Tensor
-    weight_of_forest: Tensor
+    weights: Tensor
 
     def __init__(
         self, width: int, features: int, *, bins: int = 16, members: int = 8, neurons: int = 24, dropout: float = 0.3
@@ -59,8 +67,9 @@ class PropensityHead(nn.Module):
         self.up = nn.Linear(inputs, members * neurons)
         self.down = nn.Parameter(torch.randn(members, neurons) / neurons**0.5)
         self.dropout = nn.Dropout(dropout)
-        self.forest = Forest()
-        self.register_buffer("weight_of_forest", torch.zeros(()))  # 0 to 1; 0 until a forest has grown
+        self.forest = Trees()
+        self.boosted = Trees()
+        self.register_buffer("weights", torch.tensor([1.0, 0.0, 0.0]))  # of MEMBERS' logits: no tree has grown yet
         nn.init.zeros_(self.linear.weight)
 
     def cut(self, features: NDArray[np.float32]) -> None:
@@ -78,22 +87,28 @@ class PropensityHead(nn.Module):
         places = (features.unsqueeze(-1) - self.lower) * self.scale  # [B, F, K]
         return places.clamp(0.0, 1.0).flatten(1)
 
-    def logits(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give the logits of every member, [B, M], from hidden vectors [B, W] and features [B, F]."""
+    def networks(self, hidden: Tensor, features: Tensor) -> Tensor:
+        """Give the logits of every network, [B, M], from hidden vectors [B, W] and features [B, F]."""
         inputs = torch.cat([self.encode(features), hidden], dim=-1)
         neurons = self.dropout(functional.gelu(self.up(inputs))).unflatten(-1, self.down.shape)  # [B, M, N]
         answers: Tensor = (neurons * self.down).sum(-1) + self.linear(inputs)
         return answers
 
     def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give the mean of the members' logits [B], without the forest."""
-        return self.logits(hidden, features).mean(-1)
+        """Give the mean of the networks' logits [B]."""
+        return self.networks(hidden, features).mean(-1)
+
+    def logits(self, hidden: Tensor, features: Tensor) -> Tensor:
+        """Give the logits of MEMBERS, [B, 3], from hidden vectors [B, W] and features [B, F]."""
+        return torch.stack([self(hidden, features), log_odds(self.forest(features)), self.boosted(features)], dim=-1)
 
     def probability(self, hidden: Tensor, features: Tensor) -> Tensor:
-        """Give probabilities [B], of the networks and the forest together."""
-        networks = torch.sigmoid(self(hidden, features))
-        mixed: Tensor = networks + self.weight_of_forest * (self.forest(features) - networks)
-        return mixed
+        """Give probabilities [B], of all MEMBERS together."""
+        return torch.sigmoid((self.logits(hidden, features) * self.weights).sum(-1))
+
+    def weigh(self, weights: Sequence[float]) -> None:
+        """Take the weights of MEMBERS."""
+        self.weights.copy_(torch.tensor(weights))
 
     def answer(self, rate: float) -> None:
         """Answer `rate`, a probability, whatever is asked: for a log that is too short to learn from."""
@@ -102,7 +117,13 @@ class PropensityHead(nn.Module):
             self.down.zero_()
             self.linear.weight.zero_()
             self.linear.bias.fill_(math.log(rate / (1.0 - rate)))
-            self.weight_of_forest.zero_()
+            self.weigh((1.0, 0.0, 0.0))
+
+
+def log_odds(share: Tensor) -> Tensor:
+    """Give the logits of shares in [0, 1]; what lies nearer to an end than SUREST is taken for that."""
+    within = share.clamp(SUREST, 1.0 - SUREST)
+    return torch.log(within) - torch.log(1.0 - within)
 
 
 def _edges(values: NDArray[np.float32], bins: int) -> NDArray[np.float64]:

@@ -51,3 +51,49 @@ def parts_of(examples: Examples, validation_ms: int, test_ms: int, last_ms: int)
         validation=(start_ms >= validation_ms) & (end_ms < test_ms),
         test=(start_ms >= test_ms) & (end_ms <= last_ms),
     )
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Masks of E examples, bool [E] each: what is learned from, and what comes after it."""
+
+    training: NDArray[np.bool_]
+    validation: NDArray[np.bool_]
+
+
+def rolling_folds(examples: Examples, parts: Parts, count: int) -> list[Fold]:
+    """Give folds to choose by: the validation part, and as many examples again before it, and so on.
+
+    The labels that a fold learns from are known before its validation starts. A fold that would learn from fewer
+    examples than it validates on is left out, and those before it.
+
+    Parameters
+    ----------
+    examples
+        All of them.
+    parts
+        Training and validation part; the test part is not looked at.
+    count
+        Most folds.
+
+    Returns
+    -------
+    list of Fold
+        Newest first; the first one is the parts' own.
+    """
+    folds = [Fold(parts.training, parts.validation)]
+    size = int(parts.validation.sum())
+    order = np.flatnonzero(parts.training)
+    order = order[np.argsort(examples.now_ms[order], kind="stable")]
+    for _ in range(count - 1):
+        validated = order[-size:]
+        start_ms = examples.now_ms[validated[0]] if len(validated) else 0
+        order = order[examples.now_ms[order] < start_ms]
+        training = np.zeros(len(parts.training), dtype=bool)
+        training[order[examples.now_ms[order] + DAY_MS < start_ms]] = True
+        if training.sum() < size:
+            break
+        validation = np.zeros(len(parts.training), dtype=bool)
+        validation[validated] = True
+        folds.append(Fold(training, validation))
+    return folds

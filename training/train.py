@@ -37,6 +37,7 @@ FEWEST_AFTER_START = 200
 """Validation moments after the training of what a training starts from, without which it starts from nothing."""
 
 _FORMAT = 1  # of a checkpoint's state
+_TOLD_EVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def train(
     validation = ranking_task(
         dataset, occasions, split_ms, until_ms, limit=settings.validation_moments, seed=settings.seed
     )
-    run = _Run(dataset, occasions, text_vectors, popularity(dataset, split_ms), settings)
+    run = _Run(dataset, occasions, text_vectors, popularity(dataset, split_ms), settings, progress)
     best, best_epoch, kept = _nothing(), 0, run.weights()
     epoch, epochs, spent_s = 0, settings.epochs, 0.0
     curve: list[dict[str, float]] = []
@@ -298,6 +299,7 @@ class _Run:
         text_vectors: NDArray[np.float32],
         shares: NDArray[np.float32],
         settings: Settings,
+        progress: Progress,
     ) -> None:
         if not shares.any():
             raise DataError(
@@ -305,7 +307,7 @@ class _Run:
             )
         torch.manual_seed(settings.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.dataset, self.occasions, self.settings = dataset, occasions, settings
+        self.dataset, self.occasions, self.settings, self.progress = dataset, occasions, settings, progress
         self.size = ModelSize(
             text_width=text_vectors.shape[1],
             features=dataset.examples.features.shape[1],
@@ -335,7 +337,11 @@ class _Run:
         spans = training_spans(interactions, until_ms, settings.max_length, random)
         batches = batches_of(spans, settings.entries, random)
         losses = []
+        told_s = time.monotonic()
         for place, (start, end) in enumerate(batches):
+            if time.monotonic() - told_s >= _TOLD_EVERY_S:
+                told_s = time.monotonic()
+                self.progress(f"{place:,} of {len(batches):,} batches of the pass")
             share = progress_from + (progress_to - progress_from) * place / len(batches)
             warm = min(1.0, (self.steps + 1) / settings.warmup)
             for group in self.optimiser.param_groups:

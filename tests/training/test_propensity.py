@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import log_loss
 
+from training.boosting import MOST_ROUNDS, PATIENCE, plan_boosting
 from training.dataset import DAY_MS, Examples
 from training.propensity import fit_head
-from training.propensity_head import PropensityHead
-from training.propensity_parts import Parts, parts_of
+from training.propensity_head import SUREST, PropensityHead
+from training.propensity_parts import Parts, parts_of, rolling_folds
 
 COUNT = 3000
 LAST_MS = 30 * DAY_MS
@@ -51,16 +53,48 @@ def test_head_learns_a_step_up_and_down_and_its_probabilities() -> None:
     np.testing.assert_allclose(found, [0.1, 0.9, 0.1], atol=0.15)
 
 
-def test_answer_is_that_of_networks_and_forest_by_weight() -> None:
+def test_answer_is_that_of_the_weighed_logits() -> None:
     examples, parts, hidden = step_examples()
     head, _ = fitted(examples, parts, hidden)
-    weight = float(head.weight_of_forest)
-    assert 0.5 <= weight <= 1.0
+    assert sum(head.weights.tolist()) == 1.0
+    head.weigh((0.25, 0.25, 0.5))
     asked, read = torch.from_numpy(hidden), torch.from_numpy(examples.features)
     with torch.no_grad():
-        networks, forest = torch.sigmoid(head(asked, read)), head.forest(read)
-        torch.testing.assert_close(head.probability(asked, read), (1 - weight) * networks + weight * forest)
+        forest, boosted = head.forest(read), head.boosted(read)
+        logits = 0.25 * head(asked, read) + 0.25 * torch.logit(forest.clamp(SUREST, 1 - SUREST)) + 0.5 * boosted
+        torch.testing.assert_close(head.probability(asked, read), torch.sigmoid(logits))
     assert forest.std() > 0.1
+    assert boosted.std() > 0.5
+
+
+def test_folds_forecast_what_comes_after_them_with_labels_known_by_then() -> None:
+    examples, parts, _ = step_examples()
+    folds = rolling_folds(examples, parts, 3)
+    assert len(folds) == 3
+    assert folds[0].validation is parts.validation
+    taken = np.zeros(COUNT, dtype=bool)
+    for fold in folds:
+        assert fold.validation.sum() == parts.validation.sum()
+        assert examples.now_ms[fold.training].max() + DAY_MS < examples.now_ms[fold.validation].min()
+        assert not (taken & fold.validation).any()
+        assert not (fold.training | fold.validation)[parts.test].any()
+        taken |= fold.validation
+
+
+def test_fold_that_would_learn_from_less_than_it_validates_on_is_left_out() -> None:
+    examples, parts, _ = step_examples()
+    assert len(rolling_folds(examples, parts, 50)) == 3
+
+
+def test_boosting_stops_where_the_folds_are_forecast_best() -> None:
+    examples, parts, _ = step_examples()
+    folds = rolling_folds(examples, parts, 2)
+    rounds, logits = plan_boosting(examples, folds, seed=0)
+    assert 10 < rounds < MOST_ROUNDS - PATIENCE
+    for fold, found in zip(folds, logits, strict=True):
+        error = log_loss(examples.bought[fold.validation], 1 / (1 + np.exp(-found)))
+        base = log_loss(examples.bought[fold.validation], np.full(len(found), examples.bought[fold.training].mean()))
+        assert error < 0.8 * base
 
 
 def test_test_part_is_not_looked_at() -> None:

@@ -30,16 +30,16 @@ def test_feature_that_never_varies_is_not_read() -> None:
     assert not head.encode(torch.tensor([[3.0], [1e12], [-1e12]])).any()
 
 
-def test_probability_is_that_of_the_mean_of_the_members() -> None:
+def test_probability_without_trees_is_that_of_the_mean_of_the_networks() -> None:
     features = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
     head = head_of(features)
     hidden, read = torch.randn(4, 2), torch.from_numpy(features[:4])
     with torch.no_grad():
-        members = head.logits(hidden, read)
-        expected = torch.sigmoid(members.mean(-1))
+        networks = head.networks(hidden, read)
+        expected = torch.sigmoid(networks.mean(-1))
         torch.testing.assert_close(head.probability(hidden, read), expected)
-    assert members.shape == (4, 3)
-    assert members.std(-1).min() > 0
+    assert networks.shape == (4, 3)
+    assert networks.std(-1).min() > 0
 
 
 def test_rare_values_get_cuts_of_their_own() -> None:
