@@ -110,10 +110,17 @@ def precision_recall(
     ]
 
 
-def calibration_noise(bins: list[ReliabilityBin], count: int, draws: int = 1000) -> float:
-    """Mean calibration error that `count` forecasts in `bins` would show by chance, were they perfectly calibrated."""
+def calibration_noise(bins: list[ReliabilityBin], count: int, draws: int = 1000) -> tuple[float, float]:
+    """Calibration error that `count` forecasts in `bins` would show by chance, were they perfectly calibrated.
+
+    Returns
+    -------
+    tuple
+        Its mean, and what it exceeds in one case of twenty.
+    """
     random = np.random.default_rng(0)
     shares, forecasts = (np.array([getattr(bin_, name) for bin_ in bins]) for name in ("share", "forecast"))
     sizes = np.rint(shares * count).astype(np.int64)
     frequencies = random.binomial(sizes, np.clip(forecasts, 0.0, 1.0), size=(draws, len(bins))) / np.maximum(sizes, 1)
-    return float((np.abs(frequencies - forecasts) @ shares).mean())
+    errors = np.abs(frequencies - forecasts) @ shares
+    return float(errors.mean()), float(np.quantile(errors, 0.95))

@@ -2,9 +2,10 @@
 
 The trunk stays as it is, so its output is computed once. What the head consists of is chosen by cross-entropy on folds
 (see `training.propensity_parts`): the validation part, and parts of its size before it, each forecast from what came
-before. They say how long the networks learn and trees are boosted, how fine the forest is, and what each weighs. All
-is then trained anew, as chosen, on the training and the validation part, since the newest weeks tell most. The
-probabilities are used as they are: no calibration that was fitted on folds was nearer to what came after them
+before. They say how long the networks learn and trees are boosted, how fine the forest is, and what the networks
+weigh; the two kinds of trees weigh the same, since folds that chose that too chose worse. All is then trained anew, as
+chosen, on the training and the validation part, since the newest weeks tell most. The probabilities are used as they
+are: no calibration that was fitted on folds was nearer to what came after them
 (docs/decisions/0020-boosted-trees-in-the-graph.md).
 """
 
@@ -13,7 +14,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ _FEWEST = 20  # of either label: below it a head would fit noise
 _EPOCHS_UNTESTED = 10  # where the validation part is too small to say when to stop
 _LEAVES = (1500, 300, 60)  # in how many leaves at most a tree of the forest parts the examples
 _LEAVES_UNTESTED = 60
-_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of each of the head's members; together 1
+_NETWORKS = (0.0, 0.25, 0.5, 0.75, 1.0)  # what the networks weigh; forest and boosted trees share the rest evenly
 _WEIGHTS_UNTESTED = (0.5, 0.5, 0.0)
 _TREES_TRIED = 25  # enough to compare by
 
@@ -159,7 +159,7 @@ def _choose(
     of_folds = [np.stack(logits, axis=-1) for logits in zip(networks, forest, boosted, strict=True)]  # [V, 3] each
     logits = np.concatenate(of_folds)
     happened = np.concatenate([examples.bought[fold.validation] for fold in folds])
-    mixtures = [weights for weights in product(_WEIGHTS, repeat=len(MEMBERS)) if sum(weights) == 1.0]
+    mixtures = [(share, (1.0 - share) / 2, (1.0 - share) / 2) for share in _NETWORKS]
     errors = [log_loss(happened, _probability(logits @ weights)) for weights in mixtures]
     best = int(np.argmin(errors))
     plan = _Plan(epochs, leaves, rounds, mixtures[best])

@@ -20,16 +20,17 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scorer.recommender import Recommender
 from training.dataset import DAY_MS, DataError, Dataset, Examples
+from training.drift import moved_by_outcomes
 from training.evaluate import item_vectors
 from training.export import export
 from training.gradient_boosting import gradient_boosting
 from training.history_slices import by_length, milliseconds
 from training.logistic import logistic
 from training.metrics import calibration_error, calibration_noise, precision_recall, reliability
-from training.propensity import fit_head
+from training.propensity import FittedHead, fit_head
 from training.propensity_head import PropensityHead
 from training.propensity_parts import Parts, parts_of, validation_start_ms
-from training.propensity_report import LEARNED, LIGHTGBM, Difference, Figures, PropensityReport, Slice
+from training.propensity_report import LEARNED, LIGHTGBM, MOVED, Difference, Figures, PropensityReport, Slice
 from training.reporting import Progress, Record, unrecorded
 from training.settings import Settings
 from training.targets import find_occasions
@@ -50,6 +51,7 @@ def evaluate_propensity(
     text_vectors: NDArray[np.float32],
     *,
     held_out_days: float,
+    user_share: float = 1.0,
     settings: Settings,
     progress: Progress,
     record: Record = unrecorded,
@@ -64,6 +66,8 @@ def evaluate_propensity(
         Of the items' text by row, float32 [R, T].
     held_out_days
         Days at the end to test on; the last 24 hours of them have no labels.
+    user_share
+        Share of the log's users that the data set holds, for the report.
     settings
         How to train.
     progress
@@ -96,8 +100,9 @@ def evaluate_propensity(
         path = export(trained, dataset, Path(folder), text_encoder="", note="trained for an evaluation")
         recommender = Recommender.load(path, "cpu", threads=max(1, settings.threads))
     before, tested = examples.where(parts.training), examples.where(parts.test)
-    forecasts = {
-        LEARNED: served(recommender, dataset, text_vectors, tested),
+    forecasts = {LEARNED: served(recommender, dataset, text_vectors, tested)}
+    forecasts |= {
+        MOVED: _moved(trained.head, forecasts[LEARNED], examples, parts, test_ms),
         "learned without the sequence": _without_sequence(examples, parts, settings.seed)[parts.test],
         LIGHTGBM: gradient_boosting(examples, parts, seed=settings.seed, threads=settings.threads, progress=progress)[
             parts.test
@@ -107,9 +112,11 @@ def evaluate_propensity(
     }
     learned, rival = forecasts[LEARNED], forecasts[LIGHTGBM]
     bins = reliability(learned, tested.bought)
+    noise, noise_95 = calibration_noise(bins, len(learned))
     history = _history(dataset, tested)
     return PropensityReport(
         source=dataset.name,
+        user_share=user_share,
         validation_from=_iso(validation_ms),
         test_from=_iso(test_ms),
         log_until=_iso(dataset.last_ms),
@@ -120,7 +127,8 @@ def evaluate_propensity(
         slices=_slices(learned, rival, tested, _acquaintance(dataset, tested, test_ms)),
         periods=_slices(learned, rival, tested, _periods(tested, test_ms)),
         reliability=bins,
-        calibration_noise=_rounded(calibration_noise(bins, len(learned))),
+        calibration_noise=_rounded(noise),
+        calibration_noise_95=_rounded(noise_95),
         precision_recall={
             LEARNED: precision_recall(learned, tested.bought),
             LIGHTGBM: precision_recall(rival, tested.bought),
@@ -180,6 +188,19 @@ def differences(learned: Forecast, rival: Forecast, examples: Examples) -> dict[
 def _history(dataset: Dataset, examples: Examples) -> dict[str, NDArray[np.bool_]]:
     """Part examples by the number of events in the shopper's history."""
     return by_length(examples.end - dataset.interactions.starts[examples.user])
+
+
+def _moved(head: FittedHead, learned: Forecast, examples: Examples, parts: Parts, test_ms: int) -> Forecast:
+    """Move the test part's forecasts by outcomes; before the first of them, those of the validation part are known."""
+    tested = examples.where(parts.test)
+    asked_ms = examples.now_ms[parts.validation][: len(head.forecast)]  # none where the head was not validated
+    moved = moved_by_outcomes(
+        np.concatenate([head.forecast, learned]),
+        np.concatenate([head.bought, tested.bought]),
+        np.concatenate([asked_ms, tested.now_ms]),
+        test_ms,
+    )
+    return moved[len(head.forecast) :]
 
 
 def _without_sequence(examples: Examples, parts: Parts, seed: int) -> Forecast:

@@ -12,6 +12,7 @@ from training.metrics import PrecisionRecallPoint, ReliabilityBin
 
 LEARNED = "learned"
 LIGHTGBM = "lightgbm"
+MOVED = "learned, moved by outcomes"
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -47,6 +48,8 @@ class PropensityReport(msgspec.Struct, frozen=True):
     ----------
     source
         Name of the log.
+    user_share
+        Share of its users that were read.
     validation_from, test_from, log_until
         When the parts start, and when the log ends, ISO 8601 in UTC.
     examples
@@ -54,8 +57,9 @@ class PropensityReport(msgspec.Struct, frozen=True):
     base_rate
         Share of the test part's examples that were followed by a purchase within 24 hours.
     methods
-        Figures on the test part by method: `learned` is the product's model as it is served, `learned without the
-        sequence` the same head on the features alone.
+        Figures on the test part by method: `learned` is the product's model as it is served, `learned, moved by
+        outcomes` the same with every day's forecasts moved by the outcomes of the days before (`training.drift`), which
+        nothing served does, `learned without the sequence` the same head on the features alone.
     differences
         Learned less LightGBM by figure.
     slices
@@ -64,8 +68,9 @@ class PropensityReport(msgspec.Struct, frozen=True):
         The test part by week, by day or by six hours, whichever it is long enough for.
     reliability
         The learned forecast's bins.
-    calibration_noise
-        The calibration error that as many forecasts would show by chance, were they perfectly calibrated.
+    calibration_noise, calibration_noise_95
+        The calibration error that as many forecasts would show by chance, were they perfectly calibrated: its mean,
+        and what it exceeds in one case of twenty.
     precision_recall
         Precision and recall by threshold, of the learned forecast and of LightGBM's.
     history
@@ -83,6 +88,7 @@ class PropensityReport(msgspec.Struct, frozen=True):
     """
 
     source: str
+    user_share: float
     validation_from: str
     test_from: str
     log_until: str
@@ -94,6 +100,7 @@ class PropensityReport(msgspec.Struct, frozen=True):
     periods: list[Slice]
     reliability: list[ReliabilityBin]
     calibration_noise: float
+    calibration_noise_95: float
     precision_recall: dict[str, list[PrecisionRecallPoint]]
     history: list[Slice]
     milliseconds: dict[str, float]
@@ -108,7 +115,8 @@ def print_report(report: PropensityReport) -> None:
     console = Console()
     counts = ", ".join(f"{count:,} {part}" for part, count in report.examples.items())
     console.print(
-        f"{report.source}: {counts} examples, 24 hours between the parts; tested from {report.test_from}; "
+        f"{report.source}, {report.user_share:.1%} of its users: {counts} examples, 24 hours between the parts; tested "
+        f"from {report.test_from}; "
         f"{report.base_rate:.1%} of the test examples were followed by a purchase within 24 hours"
     )
     methods = Table("purchase in 24 hours", "AUC", "average precision", "calibration error")
@@ -120,7 +128,10 @@ def print_report(report: PropensityReport) -> None:
             f"learned less LightGBM, {figure}: {difference.mean:+.4f} (95 % between {difference.low:+.4f} and "
             f"{difference.high:+.4f})"
         )
-    console.print(f"a perfectly calibrated forecast would show {report.calibration_noise:.4f} by chance")
+    console.print(
+        f"a perfectly calibrated forecast would show {report.calibration_noise:.4f} by chance, and more than "
+        f"{report.calibration_noise_95:.4f} in one case of twenty"
+    )
     for title, slices in (("users and items", report.slices), ("stability", report.periods)):
         table = Table(title, "examples", "bought", "AUC", "AP", "ECE", "LightGBM: AUC", "AP", "ECE")
         for part in slices:

@@ -25,7 +25,8 @@ def propensity_page(report: PropensityReport, curves: Curves) -> Page:
             Section(
                 "Calibration, precision and recall",
                 "On the test part, which neither training nor validation saw. A perfectly calibrated forecast would "
-                f"show an error of {report.calibration_noise:.4f} by chance.",
+                f"show an error of {report.calibration_noise:.4f} by chance, and more than "
+                f"{report.calibration_noise_95:.4f} in one case of twenty.",
                 plots=(
                     reliability_plot(report.reliability, "bought within 24 hours"),
                     precision_recall_plot(report.precision_recall, report.base_rate),
@@ -98,6 +99,7 @@ def _texts(figures: Figures) -> tuple[str, str, str]:
 def _data(report: PropensityReport) -> Section:
     rows = [
         ("log", report.source),
+        ("share of its users", f"{report.user_share:.1%}"),
         *((f"{part} examples", f"{count:,}") for part, count in report.examples.items()),
         ("validation from", report.validation_from),
         ("test from", report.test_from),

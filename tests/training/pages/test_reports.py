@@ -41,6 +41,7 @@ def test_propensity_page_shows_every_part_of_the_report() -> None:
     slices = [Slice("0", 10, 0.1, FIGURES, Figures(None, None, 0.2)), Slice("50+", 20, 0.2, FIGURES, FIGURES)]
     report = PropensityReport(
         source="shop",
+        user_share=0.25,
         validation_from="2026-01-01T00:00Z",
         test_from="2026-01-08T00:00Z",
         log_until="2026-01-15T00:00Z",
@@ -52,6 +53,7 @@ def test_propensity_page_shows_every_part_of_the_report() -> None:
         periods=slices,
         reliability=[ReliabilityBin(0.1, 0.12, 1.0)],
         calibration_noise=0.0123,
+        calibration_noise_95=0.0201,
         precision_recall={"learned": [PrecisionRecallPoint(0.5, 0.8, 0.4)]},
         history=slices,
         milliseconds={"0": 0.01, "50+": 0.0777},
