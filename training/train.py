@@ -36,7 +36,7 @@ from training.windows import batches_of, gather, newest_before, training_spans
 FEWEST_AFTER_START = 200
 """Validation moments after the training of what a training starts from, without which it starts from nothing."""
 
-_FORMAT = 1  # of a checkpoint's state
+_FORMAT = 2  # of a checkpoint's state
 _TOLD_EVERY_S = 20.0
 
 
