@@ -22,6 +22,8 @@ from training.reporting import Progress
 from training.text_encoder import build
 from training.user_sample import UserSample
 
+_TOLD_EVERY = 5_000
+
 
 def open_dataset(
     source: str,
@@ -56,9 +58,18 @@ def text_encoder(models_dir: Path, progress: Progress) -> TextEncoder:
     return TextEncoder.load(build(models_dir), "auto")
 
 
-def text_vectors(dataset: Dataset, encoder: TextEncoder) -> NDArray[np.float32]:
-    """Encode the items' text: float32 [R, T] by row of the data set's table, zero at row 0."""
+def text_vectors(
+    dataset: Dataset, encoder: TextEncoder, progress: Progress = lambda message: None
+) -> NDArray[np.float32]:
+    """Encode the items' text: float32 [R, T] by row of the data set's table, zero at row 0.
+
+    `progress` is told a line every 5,000 items.
+    """
     vectors = np.zeros((len(dataset.table.item_ids), encoder.dim), dtype=np.float32)
     rows = dataset.table.rows(item.item_id for item in dataset.items)
-    vectors[rows] = encoder.encode([item_text(item) for item in dataset.items])
+    for start in range(0, len(rows), _TOLD_EVERY):
+        if start:
+            progress(f"{start:,} of {len(rows):,} items' texts encoded")
+        some = slice(start, start + _TOLD_EVERY)
+        vectors[rows[some]] = encoder.encode([item_text(item) for item in dataset.items[some]])
     return vectors

@@ -56,7 +56,7 @@ def evaluate_propensity(
     ) as record:
         found = evaluate(
             dataset,
-            text_vectors(dataset, text_encoder(cli.models_dir(), cli.say)),
+            text_vectors(dataset, text_encoder(cli.models_dir(), cli.say), cli.say),
             user_share=user_share,
             held_out_days=held_out_days or HELD_OUT_DAYS.get(source, 7.0),
             settings=settings,

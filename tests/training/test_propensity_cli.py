@@ -15,6 +15,7 @@ from feature_repo.events import Cart
 from tests.planted import SMALL, PlantedSource, planted_text_vectors
 from training import cli, prepare, propensity_cli, settings
 from training.dataset import Dataset
+from training.reporting import Progress
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def vectors_of(dataset: Dataset, encoder: None) -> NDArray[np.float32]:
+def vectors_of(dataset: Dataset, encoder: None, progress: Progress) -> NDArray[np.float32]:
     return planted_text_vectors(dataset)
 
 
