@@ -33,7 +33,7 @@ TOLERANCE = 1e-4
 LIMITS = (
     "It recommends nothing of its own to a shopper in whose history no item is known: they get what is popular.",
     "Items that training did not see are scored by their text alone.",
-    "Propensity is learned until the window's end; it says too much, or too little, where less or more is bought since.",
+    "Propensity is learned until the window's end: it says too much, or too little, where less or more is bought.",
     "It knows this shop's items and habits, and no other shop's.",
 )
 
