@@ -8,7 +8,6 @@ an event changes one count, and the partners of an item are those it names and t
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 import threading
@@ -16,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import msgspec
 from aiokafka import ConsumerRecord
 
 from feature_repo.events import Cart, Event
@@ -28,18 +26,11 @@ from feature_repo.pair_state import (
     update_pairs,
     weight_at,
 )
-from feature_repo.state import Outcome, Position, StateError, UserState
-
-log = logging.getLogger(__name__)
+from feature_repo.state import Outcome, Position, UserState
+from streams.count_records import Key, encode_key, read_counts
 
 LEAST_SUPPORT = 1.5
 """Users of today that a pair must be worth: one is no habit; two are, for 25 days."""
-
-Key = tuple[str, int]
-"""Item and source partition."""
-
-_key_encoder = msgspec.json.Encoder()
-_key_decoder = msgspec.json.Decoder(tuple[str, int])
 
 
 class Partner(NamedTuple):
@@ -87,23 +78,17 @@ class Pairs:
         """Keys and values for ``pair-counts`` of what changed since the last call."""
         with self._lock:
             keys, self._unpublished = self._unpublished, set()
-            return [(_key_encoder.encode(key), encode_pair_state(self._counts[key])) for key in sorted(keys)]
+            return [(encode_key(key), encode_pair_state(self._counts[key])) for key in sorted(keys)]
 
     def apply(self, record: ConsumerRecord) -> None:
         """Take in one record of ``pair-counts``, unless what is here already includes more.
 
         Old counts that were published over newer ones are put right as those of ``item-counts`` are.
         """
-        if record.value is None:
+        found = read_counts(record, decode_pair_state)
+        if found is None:
             return
-        try:
-            key = _key_decoder.decode(record.key)
-            theirs = decode_pair_state(record.value)
-        except (StateError, msgspec.DecodeError) as error:
-            # Another release's, or nobody's: a count less, where a worker that ends would end again at each start.
-            place = f"{record.topic}-{record.partition}, offset {record.offset}"
-            log.error("pair counts at %s: %s; left out", place, error)
-            return
+        key, theirs = found
         clock = theirs.logical_clock()
         with self._lock:
             newest = self._on_topic.get(key, 0)

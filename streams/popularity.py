@@ -7,12 +7,10 @@ event or a repeated message changes nothing, and a worker that takes a partition
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import defaultdict
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from aiokafka import ConsumerRecord
@@ -31,23 +29,16 @@ from feature_repo.item_state import (
     popularity,
     update_item,
 )
-from feature_repo.state import Position, StateError
+from feature_repo.state import Position
 from scorer.item_table import UNKNOWN_ROW
 from streams.catalogue import Catalogue
-
-log = logging.getLogger(__name__)
+from streams.count_records import Key, encode_key, read_counts
 
 RECKONED_AT_A_TIME = 32
 """Items whose levels are brought up to date in one go: meanwhile, the flow waits to count."""
 
 EVENINGS = 1.5
 """An item's hours differ by so much without a trend: people shop in the evening."""
-
-Key = tuple[str, int]
-"""Item and source partition."""
-
-_key_encoder = msgspec.json.Encoder()
-_key_decoder = msgspec.json.Decoder(tuple[str, int])
 
 
 class Levels(NamedTuple):
@@ -104,7 +95,7 @@ class Popularity:
         """Keys and values for ``item-counts`` of what changed since the last call."""
         with self._lock:
             keys, self._unpublished = self._unpublished, set()
-            return [(_key_encoder.encode(key), encode_item_state(self._counts[key])) for key in sorted(keys)]
+            return [(encode_key(key), encode_item_state(self._counts[key])) for key in sorted(keys)]
 
     def apply(self, record: ConsumerRecord) -> None:
         """Take in one record of ``item-counts``, unless what is here already includes more.
@@ -112,16 +103,10 @@ class Popularity:
         A worker that was stopped for long publishes old counts over newer ones when it goes on. Whoever reads that
         publishes the newer ones again, for compaction keeps the last.
         """
-        if record.value is None:
+        found = read_counts(record, decode_item_state)
+        if found is None:
             return
-        try:
-            key = _key_decoder.decode(record.key)
-            theirs = decode_item_state(record.value)
-        except (StateError, msgspec.DecodeError) as error:
-            # Another release's, or nobody's: a count less, where a worker that ends would end again at each start.
-            place = f"{record.topic}-{record.partition}, offset {record.offset}"
-            log.error("item counts at %s: %s; left out", place, error)
-            return
+        key, theirs = found
         clock = theirs.logical_clock()
         with self._lock:
             newest = self._on_topic.get(key, 0)
